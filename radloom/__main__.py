@@ -1,0 +1,31 @@
+"""The command `radloom`: runs the command line and turns a user's error into one line and exit status 1."""
+
+from __future__ import annotations
+
+import errno
+import sys
+
+from radloom.errors import RadloomError
+
+_DISK = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up", errno.EACCES: "permission denied"}
+
+
+def main() -> None:
+    """Runs the command line."""
+    from radloom.cli import app
+
+    try:
+        app(standalone_mode=True)
+    except RadloomError as error:
+        sys.exit(f"radloom: {error}")
+    except KeyboardInterrupt:
+        print("radloom: interrupted; what was finished is kept", file=sys.stderr)
+        sys.exit(130)
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise
+        sys.exit(f"radloom: {_DISK[error.errno]} ({error.filename or 'while writing'}); free some space and run again.")
+
+
+if __name__ == "__main__":
+    main()

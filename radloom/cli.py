@@ -1,0 +1,220 @@
+"""The command line: parse, call, print. Every import that costs time stands inside its command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from radloom import __version__
+from radloom.cli_data import app as data_commands
+from radloom.cli_data import print_answer
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+app = typer.Typer(
+    help="Generative AI for radiology images, with the evidence on whether they may be used.",
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+)  # fmt: skip
+app.add_typer(data_commands, name="data")
+
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
+Name = Annotated[str, typer.Argument(metavar="SYSTEM", help="A system's name; see `radloom systems`.")]
+Data = Annotated[Path, typer.Option("--data", metavar="COHORT", help="The cohort: its table or its folder.")]
+Out = Annotated[Path, typer.Option("--out", metavar="RUN", help="The new run folder.")]
+SizeName = Annotated[str, typer.Option("--size", help="tiny (seconds), cpu (minutes on two cores) or paper.")]
+Dims = Annotated[int, typer.Option("--dims", help="2: axial slices. 3: cubes.")]
+Seed = Annotated[int, typer.Option("--seed", help="One seed, one result.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; may be repeated.")
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue the run in --out where it stopped.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
+
+
+def _changes(settings: list[str] | None) -> dict[str, str]:
+    from radloom.errors import RadloomError
+
+    pairs = [text.partition("=") for text in settings or []]
+    for name, equals, value in pairs:
+        if not (name and equals and value):
+            raise RadloomError(
+                f"--set {name}{equals}{value} cannot be read", expected="NAME=VALUE, such as --set steps=500"
+            )
+    return {name: value for name, _, value in pairs}
+
+
+def _fabric() -> Fabric:
+    from radloom.training.hardware import launched_fabric
+
+    return launched_fabric()
+
+
+@app.callback(invoke_without_command=True)
+def version(show: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Generative AI for radiology images, with the evidence on whether they may be used."""
+    if show:
+        print(f"radloom {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def systems(json: Json = False) -> None:
+    """List the published systems that can be run."""
+    from radloom.systems import load, names
+
+    found = [{"name": name, "title": load(name).title, "cite": load(name).cite.key} for name in names()]
+    print_answer(found, json, "\n".join(f"{row['name']:32} {row['title']}" for row in found))
+
+
+@app.command()
+def show(name: Name, json: Json = False) -> None:
+    """Show what a system draws from what, its sizes, its claim, the paper's figures and how ours deviates."""
+    from radloom.describe import described, description
+    from radloom.systems import load
+
+    system = load(name)
+    print_answer(description(system), json, described(system))
+
+
+@app.command()
+def cite(name: Name) -> None:
+    """Print the publication that a system comes from, as BibTeX."""
+    from radloom.systems import load
+
+    print(load(name).cite.bibtex())
+
+
+@app.command()
+def plan(
+    name: Name, size: SizeName = "cpu", dims: Dims = 2, seed: Seed = 0, settings: Set = None, json: Json = False
+) -> None:
+    """Estimate time and memory of training on this machine, from a rehearsal of a few steps."""
+    from radloom.systems import load
+
+    recipe = load(name).resolve(size, dims, _changes(settings))
+    from radloom.training.plan import plan as estimate
+
+    found = estimate(recipe, _fabric(), seed=seed)
+    text = (f"{found.steps} steps of {found.step_seconds:.3f} s on {found.device} ({found.precision}): about "
+            f"{found.seconds / 60:.1f} minutes; {found.peak_mb:.0f} MiB of {found.available_mb:.0f} MiB: "
+            f"{found.advice(recipe.training.batch)}; {found.parameters:,} parameters")  # fmt: skip
+    print_answer(found.record(), json, text)
+
+
+@app.command()
+def train(
+    name: Name, data: Data, out: Out, size: SizeName = "cpu", dims: Dims = 2, seed: Seed = 0,
+    settings: Set = None, resume: Resume = False, json: Json = False,
+) -> None:  # fmt: skip
+    """Train a system on a cohort. Under torchrun: on several processes, GPUs or machines."""
+    from radloom.pipeline import estimate, started_everywhere
+    from radloom.training.train import train as learn
+
+    fabric = _fabric()
+    folder, recipe = started_everywhere(fabric, name, data, out, size=size, dims=dims, seed=seed,
+                                        changes=_changes(settings), resume=resume)  # fmt: skip
+    if not (folder.weights.is_file() and resume):
+        estimate(recipe, folder, fabric)
+        learn(recipe, folder, fabric, seed=folder.record()["seed"])
+    if fabric.is_global_zero:
+        print_answer(
+            {"run": folder.path, "weights": folder.weights}, json, f"{folder.weights}\nnext: radloom draw {folder.path}"
+        )
+
+
+@app.command()
+def draw(
+    run: Run,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="COHORT", help="Another cohort than the run's own.")
+    ] = None,
+    case: Annotated[list[str] | None, typer.Option("--case", help="Only this case; may be repeated.")] = None,
+    draws: Annotated[int, typer.Option("--draws", min=1, help="Images per case.")] = 1,
+    seed: Annotated[int | None, typer.Option("--seed", help="The run's own unless given.")] = None,
+    json: Json = False,
+) -> None:
+    """Draw synthetic images of the test cases, or of another cohort's cases, into RUN/samples."""
+    from radloom.data.cohort import Cohort
+    from radloom.pipeline import opened
+    from radloom.sampling import draw as drawn
+
+    fabric = _fabric()
+    folder, recipe = opened(run)
+    cohort = Cohort.read(data) if data else folder.cohort()
+    chosen = case or (cohort.ids if data else None)
+    own: int = folder.record()["seed"]
+    cases = drawn(recipe, folder, cohort, fabric, seed=own if seed is None else seed, draws=draws, cases=chosen)
+    if fabric.is_global_zero:
+        print_answer(
+            {"cases": cases}, json, f"{len(cases)} cases drawn into {run / 'samples'}\nnext: radloom evaluate {run}"
+        )
+
+
+@app.command()
+def evaluate(run: Run, json: Json = False) -> None:
+    """Judge the drawn test images and the baselines against the real ones: RUN/results.csv."""
+    from radloom.evaluation import evaluate as judge
+    from radloom.pipeline import opened
+
+    folder, recipe = opened(run)
+    cohort = folder.cohort()
+    results = judge(recipe, folder, cohort, cohort.where("test").ids)
+    print_answer(
+        {"results": folder.results, "rows": len(results.table)}, json, f"{folder.results}\nnext: radloom report {run}"
+    )
+
+
+@app.command()
+def study(name: Annotated[str, typer.Argument(metavar="STUDY", help="replace")], run: Run, json: Json = False) -> None:
+    """Run a clinical-utility protocol on a run: does a downstream task still work with its images?"""
+    from radloom.errors import RadloomError
+    from radloom.pipeline import opened
+    from radloom.pipeline import study as answer
+
+    folder, recipe = opened(run)
+    if recipe.system.study != name:
+        raise RadloomError(f"{recipe.system.name} has no study {name}", expected=f"{recipe.system.study}")
+    found = answer(folder, recipe, folder.cohort())
+    print_answer(found, json, f"{found['answer']}\nnext: radloom report {run}")
+
+
+@app.command()
+def report(run: Run, json: Json = False) -> None:
+    """Write RUN/report.html from the run's files."""
+    from radloom.report.page import write_report
+
+    path = write_report(run)
+    print_answer({"report": path}, json, str(path))
+
+
+@app.command()
+def run(
+    name: Name, data: Data, out: Out, size: SizeName = "cpu", dims: Dims = 2, seed: Seed = 0,
+    settings: Set = None, resume: Resume = False, json: Json = False,
+) -> None:  # fmt: skip
+    """The main job: train, draw, evaluate, study and report; prints the path of the report."""
+    from radloom.pipeline import run_all, started_everywhere
+
+    fabric = _fabric()
+    folder, recipe = started_everywhere(fabric, name, data, out, size=size, dims=dims, seed=seed,
+                                        changes=_changes(settings), resume=resume)  # fmt: skip
+    path = run_all(folder, recipe, fabric)
+    if fabric.is_global_zero:
+        print_answer({"report": path}, json, f"{path}")
+
+
+@app.command()
+def export(
+    run: Run,
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="A new folder for the DICOM series.")],
+    burn_in: Annotated[bool, typer.Option("--burn-in", help="Draw SYNTHETIC into a corner of every slice.")] = False,
+    json: Json = False,
+) -> None:
+    """Write the drawn images as DICOM series that say that they are synthetic."""
+    from radloom.export import export_dicom
+
+    folders = export_dicom(run, out, burn_in="SYNTHETIC" if burn_in else "")
+    print_answer({"series": folders}, json, f"{len(folders)} series in {out}")

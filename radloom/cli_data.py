@@ -1,0 +1,147 @@
+"""The commands `radloom data ...`: parse, call, print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    help="A folder of scans becomes a cohort table, and what is wrong with it is said.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+Table = Annotated[Path, typer.Argument(metavar="COHORT", help="A cohort table, or the folder that holds cohort.csv.")]
+Out = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="The new cohort's folder.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
+
+
+def print_answer(value: Any, as_json: bool, text: str) -> None:
+    """Prints the answer of a command: `value` as JSON, or the text."""
+    if as_json:
+        import json
+
+        text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    print(text)
+
+
+def _numbers(text: str | None, name: str, count: int) -> tuple[float, ...] | None:
+    from radloom.errors import RadloomError
+
+    if text is None:
+        return None
+    try:
+        values = tuple(float(part) for part in text.replace("x", ",").split(","))
+    except ValueError:
+        values = ()
+    if len(values) == 1:
+        values *= count
+    if len(values) != count:
+        raise RadloomError(f"{name} {text} cannot be read", expected=f"one number or {count}, such as 1,1,2")
+    return values
+
+
+@app.command()
+def phantom(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="brain")],
+    out: Out,
+    subjects: Annotated[int, typer.Option("--subjects", min=1)] = 64,
+    seed: Annotated[int, typer.Option("--seed", help="One seed, one cohort, on every machine.")] = 0,
+    shape: Annotated[str, typer.Option("--shape", help="Voxels along x, y, z.")] = "96,96,24",
+    disease: Annotated[str, typer.Option("--disease", help="tumour, ms or none.")] = "tumour",
+    json: Json = False,
+) -> None:
+    """Simulate an embedded cohort: proves software and method, never a clinical claim."""
+    from radloom.errors import RadloomError
+    from radloom.phantom import write_cohort
+
+    x, y, z = (int(n) for n in _numbers(shape, "--shape", 3) or ())
+    if disease not in ("tumour", "ms", "none"):
+        raise RadloomError(f"--disease {disease} is unknown", expected="tumour, ms or none")
+    write_cohort(name, out, subjects=subjects, seed=seed, shape=(x, y, z), disease=disease)  # pyright: ignore
+    print_answer({"cohort": out, "subjects": subjects}, json, f"{subjects} simulated cases in {out}")
+
+
+@app.command()
+def build(
+    folders: Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="Folders of cases (BraTS, BIDS, plain).")],
+    out: Out,
+    mapping: Annotated[
+        Path | None, typer.Option("--map", metavar="FILE", help="CSV with columns pattern,column.")
+    ] = None,
+    spacing: Annotated[str | None, typer.Option("--spacing", help="Resample every case to this spacing, mm.")] = None,
+    like: Annotated[str | None, typer.Option("--like", help="Bring each case onto the grid of this entry.")] = None,
+    json: Json = False,
+) -> None:
+    """Recognise the images in folders and write cohort.csv; nothing is resampled unless asked for."""
+    from radloom.data.build import build as built
+
+    spacing_mm = _numbers(spacing, "--spacing", 3)
+    cohort = built(folders, out, mapping=mapping, spacing_mm=spacing_mm, like=like)  # pyright: ignore
+    columns = ", ".join(cohort.image_columns)
+    text = f"{len(cohort)} cases of {len(cohort.patients)} patients with {columns}\nnext: radloom data audit {out}"
+    print_answer({"cohort": out, "cases": cohort.ids, "columns": cohort.image_columns}, json, text)
+
+
+@app.command()
+def inspect(
+    table: Table,
+    picture: Annotated[Path | None, typer.Option("--picture", metavar="PNG", help="Write a sheet of pictures.")] = None,
+    json: Json = False,
+) -> None:
+    """Show grids, spacings, intensity ranges and missing entries; a picture sheet on request."""
+    from radloom.data.cohort import Cohort
+    from radloom.data.inspect import inspect as inspected
+    from radloom.data.inspect import picture_sheet
+
+    cohort = Cohort.read(table)
+    found = inspected(cohort)
+    print_answer(found.to_dict("index"), json, found.T.to_string())
+    if picture is not None:
+        picture_sheet(cohort, picture)
+        print_answer({}, False, f"pictures: {picture}") if not json else None
+
+
+@app.command()
+def audit(table: Table, json: Json = False) -> None:
+    """Say what is wrong with a cohort before anything is trained; exit status 1 when there is an error."""
+    from dataclasses import asdict
+
+    from radloom.data.audit import audit as audited
+    from radloom.data.cohort import Cohort
+
+    found = audited(Cohort.read_unchecked(table))
+    lines = [f"{f.severity}: {f}" for f in found] or ["nothing found"]
+    print_answer([asdict(finding) for finding in found], json, "\n".join(lines))
+    if any(finding.severity == "error" for finding in found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def split(
+    table: Table,
+    fractions: Annotated[str, typer.Option("--fractions", help="Shares of train, val, test patients.")] = "0.7,0.1,0.2",
+    seed: Annotated[int, typer.Option("--seed")] = 0,
+    stratify: Annotated[str | None, typer.Option("--stratify", metavar="COLUMN", help="Keep its shares alike.")] = None,
+    test: Annotated[list[str] | None, typer.Option("--test", metavar="PATIENT", help="Test on these patients.")] = None,
+    val: Annotated[
+        list[str] | None, typer.Option("--val", metavar="PATIENT", help="Validate on these patients.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Assign patients to train, val and test, at random or by name, and write the table back."""
+    from radloom.data.cohort import Cohort
+    from radloom.data.split import assign
+    from radloom.data.split import split as divided
+
+    cohort = Cohort.read_unchecked(table)
+    if test or val:
+        done = assign(cohort, test=test or [], val=val or [])
+    else:
+        train, validate, hold = _numbers(fractions, "--fractions", 3) or (0.7, 0.1, 0.2)
+        done = divided(cohort, fractions=(train, validate, hold), seed=seed, stratify=stratify)
+    done.write(table)
+    counts = {name: len(done.where(name)) for name in ("train", "val", "test")}
+    print_answer(counts, json, ", ".join(f"{count} {name}" for name, count in counts.items()) + " cases")

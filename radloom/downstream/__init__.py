@@ -1,0 +1,1 @@
+"""What synthetic images are for: the networks that read them. Trained on real images, then frozen."""

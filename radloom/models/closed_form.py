@@ -1,0 +1,94 @@
+"""Models without gradients, the baselines that a generator must beat: zero, the training mean, voxel-wise maps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import final
+
+import torch
+from torch import Tensor
+
+from radloom.given import Given
+from radloom.models.model import Batch, Model
+from radloom.networks.voxelwise import VoxelwisePolynomial
+
+
+@final
+class Constant(Model):
+    """The same number at every voxel: 0 for a zero-filled channel."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.value = value
+
+    def loss(self, x: Tensor, given: Given, *, turn: str, rng: torch.Generator) -> dict[str, Tensor]:
+        """The mean squared error of the constant."""
+        return {"total": (x - self.value).square().mean()}
+
+    def sample(self, given: Given, shape: tuple[int, ...], *, rng: torch.Generator) -> Tensor:
+        """The constant."""
+        return torch.full(shape, self.value)
+
+
+@final
+class TrainingMean(Model):
+    """The mean of the training images inside the region that counts, so that outlines do not darken the edges.
+
+    Voxel by voxel where the training images and the one to draw share a grid's shape, else one number per channel.
+    """
+
+    level: Tensor
+    mean: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("level", torch.zeros(1, channels))
+        self.register_buffer("mean", torch.zeros(1, channels))
+
+    def loss(self, x: Tensor, given: Given, *, turn: str, rng: torch.Generator) -> dict[str, Tensor]:
+        """The mean squared error of the mean."""
+        return {"total": (x - self.sample(given, tuple(x.shape), rng=rng)).square().mean()}
+
+    def begin(self, batches: Callable[[], Iterable[Batch]]) -> None:
+        """Averages the training images."""
+        one_shape = len({batch.x.shape[2:] for batch in batches()}) == 1
+        total, count = torch.zeros(()), torch.zeros(())
+        for batch in batches():
+            axes = (0,) if one_shape else (0, *range(2, batch.x.ndim))
+            total = total + (batch.x * batch.region).double().sum(axes)
+            count = count + batch.region.double().sum(axes)
+        places = tuple(range(1, total.ndim))
+        self.level = (total.sum(places) / count.sum(places).clamp_min(1)).float()[None]
+        if one_shape:  # voxels outside every training head get the level
+            mean = torch.where(count > 0, total / count.clamp_min(1), self.level[0][(..., *(None,) * len(places))])
+            self.mean = mean.float()[None]
+
+    def sample(self, given: Given, shape: tuple[int, ...], *, rng: torch.Generator) -> Tensor:
+        """The mean, inside given.mask."""
+        fits = self.mean.shape[2:] == torch.Size(shape[2:])
+        image = self.mean if fits else self.level[(..., *(None,) * (len(shape) - 2))]
+        image = image.expand(shape)
+        return image if given.mask is None else image * given.mask
+
+
+@final
+class Voxelwise(Model):
+    """The best polynomial of the given image at the same voxel, by least squares over the training patients."""
+
+    def __init__(self, inputs: int, outputs: int, degree: int) -> None:
+        super().__init__()
+        self.map = VoxelwisePolynomial(inputs, outputs, degree)
+
+    def loss(self, x: Tensor, given: Given, *, turn: str, rng: torch.Generator) -> dict[str, Tensor]:
+        """The mean squared error of the fitted map."""
+        return {"total": (x - self.sample(given, tuple(x.shape), rng=rng)).square().mean()}
+
+    def begin(self, batches: Callable[[], Iterable[Batch]]) -> None:
+        """Fits the map."""
+        self.map.fit((batch.given.image, batch.x, batch.region) for batch in batches() if batch.given.image is not None)
+
+    def sample(self, given: Given, shape: tuple[int, ...], *, rng: torch.Generator) -> Tensor:
+        """The map of given.image, inside given.mask."""
+        assert given.image is not None, "a voxel-wise map is given an image"
+        image = self.map(given.image)
+        return image if given.mask is None else image * given.mask

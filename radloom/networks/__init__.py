@@ -1,0 +1,1 @@
+"""What the model families are built from: modules that map tensors (b, c, *s) to tensors; no losses, no sampling."""

@@ -1,0 +1,111 @@
+"""Drawing: a trained run and a cohort become synthetic images on the source's grid, each with a sidecar."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from radloom.data.cohort import Cohort
+from radloom.data.transforms import Rescale
+from radloom.data.views import Prepared
+from radloom.errors import RadloomError
+from radloom.files import read_json, write_json
+from radloom.io import read, write
+from radloom.models.model import Model
+from radloom.models.wrappers import Slicewise, Tiled
+from radloom.random import torch_stream
+from radloom.runfolder import RunFolder
+from radloom.system import Recipe
+from radloom.types import Image
+from radloom.weights import load_tensors
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+def trained_model(recipe: Recipe, folder: RunFolder) -> Model:
+    """The run's trained model, ready to draw whole volumes (1, c, x, y, z)."""
+    model = recipe.build()
+    load_tensors(model, folder.weights)
+    return on_volumes(model.eval().requires_grad_(False), recipe)
+
+
+def on_volumes(model: Model, recipe: Recipe) -> Model:
+    """A model of slices or cubes as a model of whole volumes."""
+    return Slicewise(model) if recipe.dims == 2 else Tiled(model, recipe.training.patch)
+
+
+def draw(
+    recipe: Recipe,
+    folder: RunFolder,
+    cohort: Cohort,
+    fabric: Fabric,
+    *,
+    seed: int,
+    draws: int = 1,
+    cases: Sequence[str] | None = None,
+) -> list[str]:
+    """Draws the targets of these cases (all of the test split unless given) into samples/; returns their ids.
+
+    A case's images depend on (seed, case, draw) alone: not on the other cases, nor on the number of processes.
+    """
+    started = time.perf_counter()
+    chosen = list(cases) if cases is not None else cohort.where("test").ids
+    if not chosen:
+        raise RadloomError("the cohort has no case in split test", expected="cases to draw",
+                           do="assign a test split with `radloom data split`, or name cases with --case")  # fmt: skip
+    model = trained_model(recipe, folder).to(fabric.device)
+    record = folder.record()
+    for case in chosen[fabric.global_rank :: fabric.world_size]:
+        prepared = recipe.system.task.read(cohort, case)
+        for number in range(draws):
+            rng = torch_stream(seed, "draw", case, number, device=fabric.device)
+            _write(folder, record, prepared, _drawn(recipe, model, prepared, rng), number, seed)
+    fabric.barrier()
+    if fabric.is_global_zero:
+        folder.add_stage("draw", time.perf_counter() - started)
+    return chosen
+
+
+def _drawn(recipe: Recipe, model: Model, prepared: Prepared, rng: torch.Generator) -> np.ndarray:
+    """The targets (c, x, y, z) in brain medians."""
+    task = recipe.system.task
+    given = task.given(prepared).to(rng.device)
+    with torch.no_grad():
+        x = model.sample(given, (1, len(task.target), *prepared.region.shape), rng=rng)[0].float().cpu().numpy()
+    if not np.isfinite(x).all():
+        raise RadloomError(f"the model drew NaN for case {prepared.case}", do="train again with a lower learning rate")
+    return x * prepared.region
+
+
+def _write(
+    folder: RunFolder, record: dict[str, Any], prepared: Prepared, drawn: np.ndarray, number: int, seed: int
+) -> None:
+    """Writes each target in the training patients' typical scanner units, on the grid of the case's own files."""
+    for key, voxels in zip(record["target"], drawn, strict=True):
+        typical = record["scale"][key]
+        scale = Rescale(typical["offset"], typical["scale"])
+        image = scale.inverse(replace(prepared.grid, voxels=voxels.astype(np.float32), unit="1"))
+        stem = folder.path / "samples" / f"{prepared.case}.draw{number}.{key}"
+        write(image.on_source_grid(), stem.with_name(stem.name + ".nii.gz"))
+        sidecar = {
+            "synthetic": True, "system": record["system"], "case": prepared.case, "patient": prepared.patient,
+            "draw": number, "key": key, "seed": seed, "condition": record["inputs"], "split_hash": record["split_hash"],
+            "weights_sha256": record["weights_sha256"], "unit": "1", "scale": typical, "source": record["cohort"],
+        }  # fmt: skip
+        write_json(stem.with_name(stem.name + ".json"), sidecar)
+
+
+def read_sample(folder: RunFolder, case: str, key: str, number: int = 0) -> Image:
+    """A drawn image in units of the brain median, RAS+. Raises RadloomError when it has not been drawn."""
+    stem = folder.path / "samples" / f"{case}.draw{number}.{key}"
+    path = stem.with_name(stem.name + ".nii.gz")
+    if not path.is_file():
+        raise RadloomError(f"{path} is absent", do=f"draw it first: radloom draw {folder.path}")
+    scale = read_json(stem.with_name(stem.name + ".json"))["scale"]
+    return Rescale(scale["offset"], scale["scale"]).apply(read(path))

@@ -1,0 +1,1 @@
+"""Protocols that answer a clinical question with a system's images."""

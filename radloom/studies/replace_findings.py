@@ -1,0 +1,126 @@
+"""The answer of the replacement study from its rows: losses against all-real, gains over the baselines, a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from radloom.random import numpy_stream
+from radloom.results import Results
+from radloom.stats.arms import friedman
+from radloom.stats.intervals import bootstrap_ci
+from radloom.stats.multiplicity import holm
+from radloom.stats.tests import wilcoxon
+
+QUESTION = "How much Dice does a segmenter that learned from real sequences lose when some sequences are synthetic?"
+LEAST_PATIENTS = 6  # with fewer, even the smallest two-sided p of a signed-rank test exceeds 0.03
+
+
+def findings(results: Results, target: Sequence[str]) -> dict[str, Any]:
+    """Question, answer, verdict, comparisons and Friedman tests; all by patient, p by Holm within a metric."""
+    comparisons = [row for metric in ("dice", "dice_to_real") for row in _comparisons(results, metric)]
+    everything = "+".join(target)
+    answer, passed = _answer(comparisons, everything)
+    return {
+        "question": QUESTION,
+        "answer": answer,
+        "passed": passed,
+        "comparisons": comparisons,
+        "friedman": _friedman(results),
+    }
+
+
+def _by_patient(results: Results, metric: str, region: str) -> pd.DataFrame:
+    """One row per patient, a column per (arm, replaced)."""
+    wide = results.values(by=("arm", "replaced"), metric=metric, region=region)
+    return pd.DataFrame(wide.groupby(level="patient", sort=False).mean())
+
+
+def _comparisons(results: Results, metric: str) -> list[dict[str, Any]]:
+    """Every arm against all-real (metric "dice"), and the model against every baseline on the same replaced set."""
+    rows: list[dict[str, Any]] = []
+    for region in dict.fromkeys(results.table.loc[results.table["metric"] == metric, "region"]):
+        wide = _by_patient(results, metric, region)
+        for arm, replaced in wide.columns:
+            if arm == "real":
+                continue
+            if metric == "dice":
+                rows.append(_compared(wide, metric, region, (arm, replaced), ("real", "")))
+            if arm != "model":
+                rows.append(_compared(wide, metric, region, ("model", replaced), (arm, replaced)))
+    tested = [row for row in rows if np.isfinite(row["p"])]
+    adjusted = holm(np.array([row["p"] for row in tested])) if tested else []
+    by_row = {id(row): float(p) for row, p in zip(tested, adjusted, strict=True)}
+    return [{**row, "p": _number(row["p"]), "p_holm": by_row.get(id(row))} for row in rows]
+
+
+def _compared(
+    wide: pd.DataFrame, metric: str, region: str, one: tuple[str, str], other: tuple[str, str]
+) -> dict[str, Any]:
+    """The mean difference one - other over patients who have both, with its bootstrap interval and signed-rank p."""
+    pairs = wide[[one, other]].dropna().to_numpy()
+    difference = pairs[:, 0] - pairs[:, 1]
+    n = len(difference)
+    names = {"replaced": one[1], "arm": one[0], "against": other[0], "region": region, "metric": metric, "n": n}
+    if n == 0:
+        return {**names, "difference": None, "low": None, "high": None, "p": float("nan")}
+    rng = numpy_stream(0, "replace", metric, region, *one, *other)
+    interval = bootstrap_ci(difference, patients=np.arange(n), rng=rng)
+    p = wilcoxon(pairs[:, 0], pairs[:, 1]).p if n > 1 and np.any(difference != 0) else float("nan")
+    values = {"difference": interval.estimate, "low": interval.low, "high": interval.high}
+    return {**names, **{name: _number(value) for name, value in values.items()}, "p": p}
+
+
+def _friedman(results: Results) -> list[dict[str, Any]]:
+    """Friedman's test over real and the model's replaced sets, as the paper did, by region."""
+    rows = []
+    for region in dict.fromkeys(results.table.loc[results.table["metric"] == "dice", "region"]):
+        wide = _by_patient(results, "dice", region)
+        arms = wide[[c for c in wide.columns if c[0] in ("real", "model")]].dropna()
+        if len(arms) >= LEAST_PATIENTS and arms.shape[1] >= 3:
+            test = friedman(arms.to_numpy())
+            rows.append({"region": region, "n": len(arms), "arms": arms.shape[1], "p": _number(test.p)})
+    return rows
+
+
+def _answer(comparisons: list[dict[str, Any]], everything: str) -> tuple[str, bool | None]:
+    """One plain sentence, and whether the model beats every baseline when everything is replaced."""
+    chosen = [
+        c
+        for c in comparisons
+        if c["metric"] == "dice" and c["replaced"] == everything and c["region"] == "whole tumour"
+    ]
+    losses = {c["arm"]: c for c in chosen if c["against"] == "real"}
+    gains = {c["against"]: c for c in chosen if c["arm"] == "model" and c["against"] != "real"}
+    if losses["model"]["difference"] is None:
+        return "No test patient has a tumour that both readings could be compared on.", None
+    n = losses["model"]["n"]
+    best = max((a for a in losses if a != "model"), key=lambda a: losses[a]["difference"])
+    names = " and ".join(key.removeprefix("image.").upper() for key in everything.split("+"))
+    sentence = (
+        f"With {names} replaced by synthetic images the segmenter's whole-tumour Dice changes by "
+        f"{_with_interval(losses['model'])} against all-real images ({n} patients); with the best baseline without a "
+        f"generator ({best}) it changes by {_with_interval(losses[best])}, with zero-filled channels by "
+        f"{_with_interval(losses['zero'])}"
+    )
+    if n < LEAST_PATIENTS:
+        return f"{sentence}. {n} patients are too few for a verdict.", None
+    beaten = [a for a, c in gains.items() if c["difference"] > 0 and (c["p_holm"] or 1) < 0.05]
+    if len(beaten) == len(gains):
+        return f"{sentence}. The generator beats every baseline.", True
+    rest = ", ".join(a for a in gains if a not in beaten)
+    return f"{sentence}. The generator does not beat: {rest}.", False
+
+
+def _with_interval(row: dict[str, Any]) -> str:
+    if row["low"] is None:
+        return f"{row['difference']:+.3f}"
+    return f"{row['difference']:+.3f} (95 % {row['low']:+.3f} to {row['high']:+.3f})"
+
+
+def _number(value: float) -> float | None:
+    """JSON has no NaN."""
+    return None if value is None or not np.isfinite(value) else float(value)

@@ -1,0 +1,178 @@
+"""What a published system is: its task, its sizes and its claim. Nothing is trained or read here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from radloom.data.cohort import Cohort
+from radloom.data.views import AxialSlices, Cubes, Prepared, View, prepare
+from radloom.errors import RadloomError
+from radloom.given import Given
+from radloom.models.model import Model
+
+
+@dataclass(frozen=True)
+class Citation:
+    """A publication; `key` stands in docs/references.bib too."""
+
+    key: str
+    authors: str
+    title: str
+    venue: str
+    year: int
+    doi: str = ""
+
+    def bibtex(self) -> str:
+        """The entry as BibTeX."""
+        lines = {
+            "author": self.authors,
+            "title": self.title,
+            "journal": self.venue,
+            "year": str(self.year),
+            "doi": self.doi,
+        }
+        body = ",\n".join(f"  {name} = {{{value}}}" for name, value in lines.items() if value)
+        return f"@article{{{self.key},\n{body}\n}}"
+
+
+@dataclass(frozen=True)
+class Task:
+    """Which entries are drawn from which: target and inputs are columns of the cohort table ("image.flair")."""
+
+    target: tuple[str, ...]
+    inputs: tuple[str, ...]
+
+    def read(self, cohort: Cohort, case: str) -> Prepared:
+        """A case of the cohort as the networks see it."""
+        present = [k for k in self.target if k in cohort.image_columns and cohort.path(case, k) is not None]
+        return prepare(cohort.case(case, [*self.inputs, *present]), self.inputs, present)
+
+    def given(self, prepared: Prepared) -> Given:
+        """What is known of a whole prepared case, as a batch of one volume."""
+        image = torch.from_numpy(prepared.stack(self.inputs))[None]
+        return Given(image=image, mask=torch.from_numpy(prepared.region)[None, None])
+
+    def x(self, prepared: Prepared) -> torch.Tensor:
+        """The targets of a whole prepared case (1, c, x, y, z)."""
+        return torch.from_numpy(prepared.stack(self.target))[None]
+
+    def examples(self, cut: np.ndarray | torch.Tensor) -> tuple[torch.Tensor, Given]:
+        """(x, given) from a batch of stored cuts (b, inputs + targets + region, *s)."""
+        cut = torch.as_tensor(cut)
+        image, x, region = cut.split([len(self.inputs), len(self.target), 1], dim=1)
+        return x, Given(image=image, mask=region > 0.5)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Inputs, then targets: the channels of a stored case."""
+        return (*self.inputs, *self.target)
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a system is trained. steps: of all turns together; batch: examples per process and step."""
+
+    steps: int
+    batch: int
+    patch: tuple[int, ...]
+    learning_rate: float
+    betas: tuple[float, float] = (0.5, 0.999)
+    warmup: float = 0.0  # share of the steps over which the learning rate rises from 0
+    decay_from: float = 0.5  # share of the steps after which it falls linearly to 0
+    ema: float = 0.999
+    clip: float = 1.0  # largest norm of a turn's gradient
+
+
+@dataclass(frozen=True)
+class Size:
+    """One size of a system: the function that builds the model, its settings, and the training."""
+
+    build: Callable[..., Model]
+    settings: Mapping[str, Any]
+    training: Training
+    study: Mapping[str, Any] = field(default_factory=dict)  # settings of the system's study at this size
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number that the paper or the review reports, and where we read it."""
+
+    quantity: str
+    value: str
+    source: str  # "abstract", "review", "code"
+
+
+@dataclass(frozen=True)
+class System:
+    """A published system: what it draws from what, how it is built, what it claims, how ours deviates.
+
+    sizes: by (name, dims): "tiny" for tests, "cpu" for the claim on two cores, "paper" as published.
+    study: the protocol that answers its clinical question, or None.
+    """
+
+    name: str
+    title: str
+    cite: Citation
+    task: Task
+    sizes: Mapping[tuple[str, int], Size]
+    claim: str
+    paper: tuple[Figure, ...] = ()
+    deviations: tuple[str, ...] = ()
+    study: str | None = None
+    metrics: tuple[str, ...] = ("psnr", "ssim", "mae", "mse")
+    pitfalls: tuple[str, ...] = field(default=())
+
+    def resolve(self, size: str, dims: int, changes: Mapping[str, Any]) -> Recipe:
+        """The recipe at a size with changed settings. Raises RadloomError on an unknown size, dims or setting."""
+        if (size, dims) not in self.sizes:
+            known = ", ".join(f"--size {name} --dims {d}" for name, d in self.sizes)
+            raise RadloomError(f"{self.name} has no size {size} in {dims}D", expected=known)
+        chosen = self.sizes[size, dims]
+        settings, training = dict(chosen.settings), chosen.training
+        for name, value in changes.items():
+            if name in settings:
+                settings[name] = _like(settings[name], value, name)
+            elif name in {f.name for f in fields(Training)}:
+                training = replace(training, **{name: _like(getattr(training, name), value, name)})
+            else:
+                known = ", ".join(sorted([*settings, *(f.name for f in fields(Training))]))
+                raise RadloomError(f"{self.name} has no setting {name}", expected=f"one of {known}")
+        return Recipe(self, size, dims, settings, training)
+
+
+def _like(old: Any, new: Any, name: str) -> Any:
+    """`new` (a text or JSON value) as the type of `old`."""
+    import json
+
+    try:
+        value = json.loads(new) if isinstance(new, str) and not isinstance(old, str) else new
+        return tuple(value) if isinstance(old, tuple) else type(old)(value)
+    except (ValueError, TypeError) as error:
+        raise RadloomError(f"--set {name}={new} cannot be read", expected=f"a value like {old!r}") from error
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A system at one size with every setting resolved: what run.json records."""
+
+    system: System
+    size: str
+    dims: int
+    settings: Mapping[str, Any]
+    training: Training
+
+    def build(self) -> Model:
+        """The untrained model."""
+        return self.system.sizes[self.size, self.dims].build(dims=self.dims, **self.settings)
+
+    def view(self) -> View:
+        """How training examples are cut."""
+        patch = self.training.patch
+        if len(patch) != self.dims:
+            raise RadloomError(f"patch {patch} has {len(patch)} axes", expected=f"{self.dims} for --dims {self.dims}")
+        return AxialSlices((patch[0], patch[1])) if self.dims == 2 else Cubes((patch[0], patch[1], patch[2]))

@@ -1,0 +1,33 @@
+"""The examples in the docstrings of metrics and statistics run and print what they say."""
+
+import doctest
+import importlib
+
+import pytest
+
+MODULES = (
+    "metrics.fidelity",
+    "metrics.structural",
+    "metrics.overlap",
+    "metrics.surface",
+    "stats.intervals",
+    "stats.tests",
+    "stats.arms",
+    "stats.multiplicity",
+)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_public_function_has_an_example_that_runs(name):
+    module = importlib.import_module(f"radloom.{name}")
+    with_examples = {test.name.split(".")[-1] for test in doctest.DocTestFinder().find(module) if test.examples}
+    public = {
+        key
+        for key, value in vars(module).items()
+        if callable(value) and not isinstance(value, type) and getattr(value, "__module__", "") == module.__name__
+        if not key.startswith("_")
+    }
+    assert public <= with_examples, f"without an example: {public - with_examples}"
+    results = doctest.testmod(module)
+    assert results.attempted > 0
+    assert results.failed == 0
