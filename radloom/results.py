@@ -79,7 +79,9 @@ class Results:
         table = self.table
         for column, value in equal.items():
             table = table.loc[table[column] == value]
-        return table.pivot_table(index=["patient", "case"], columns=list(by), values="value", dropna=False, sort=False)
+        wide = table.pivot_table(index=["patient", "case"], columns=list(by), values="value", dropna=False, sort=False)
+        made = set(table[list(by)].itertuples(index=False, name=None))
+        return wide.loc[:, [c for c in wide.columns if (c if isinstance(c, tuple) else (c,)) in made]]
 
 
 _TYPES: Any = {name: "str" for name in COLUMNS if name not in ("seed", "value")}

@@ -14,12 +14,13 @@ from torch import Tensor
 from radloom.errors import RadloomError
 from radloom.networks import layers
 from radloom.networks.monai import dice_and_cross_entropy, segmentation_unet
+from radloom.networks.precision import channels_last, has_fast_bfloat16, in_channels_last
 from radloom.random import derived_seed, numpy_stream
 
 
 @dataclass(frozen=True)
 class SegmenterSettings:
-    """channels: width per level. patch: edge of the square crops that it learns from. least: slices it must have."""
+    """How the segmenter is built and trained. patch: edge of the square crops that it learns from, voxels."""
 
     channels: tuple[int, ...]
     steps: int
@@ -30,16 +31,15 @@ class SegmenterSettings:
 
 @final
 class Segmenter(torch.nn.Module):
-    """Maps a volume of channels to labels, slice by slice."""
+    """Maps a volume of channels to labels, slice by slice. channels: width of the five levels of the network."""
 
     def __init__(self, inputs: int, classes: int, channels: tuple[int, ...]) -> None:
         super().__init__()
         self.network = segmentation_unet(2, inputs, classes, channels)
-        self.multiple = 2 ** (len(channels) - 1)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k h w"]:
         """Logits by class."""
-        padded = layers.padded_to_multiple(x, self.multiple)
+        padded = layers.padded_to_multiple(x, 32)
         return layers.cropped_to(self.network(padded), x.shape[2:])
 
     def read(self, volume: Float[np.ndarray, "c x y z"], *, chunk: int = 16) -> Integer[np.ndarray, "x y z"]:
@@ -70,13 +70,15 @@ def train_segmenter(
             "every training mask is empty", expected="masks to learn from", do="run `radloom data audit`"
         )
     torch.manual_seed(derived_seed(seed, "segmenter"))
-    segmenter = Segmenter(volumes[0].shape[1], classes, settings.channels).train()
-    optimiser = torch.optim.AdamW(segmenter.parameters(), settings.learning_rate, weight_decay=1e-4)
+    segmenter = in_channels_last(Segmenter(volumes[0].shape[1], classes, settings.channels).train())
+    optimiser = torch.optim.AdamW(segmenter.parameters(), settings.learning_rate, weight_decay=1e-4, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, total_steps=settings.steps)
     loss = dice_and_cross_entropy()
     for x, y in _batches(volumes, labels, with_label, every, settings, seed):
         optimiser.zero_grad(set_to_none=True)
-        loss(segmenter(x), y).backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=has_fast_bfloat16("cpu")):
+            logits = segmenter(channels_last(x)).float()
+        loss(logits, y).backward()
         torch.nn.utils.clip_grad_norm_(segmenter.parameters(), 1.0)
         optimiser.step()
         schedule.step()

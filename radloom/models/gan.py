@@ -19,9 +19,10 @@ class PairedGAN(Model):
     """A generator against a discriminator that sees (condition, image), plus paired terms.
 
     generator: (b, c, *s) -> (b, k, *s). discriminator: (b, c + k, *s) -> scores, or None for no game.
-    base: a closed-form map of the image, fitted on the training patients before the first step; the generator then
-    sees the image with the base beside it (c + k channels) and predicts what is missing, in units of the base's
-    root mean square error: a network whose answers are of order one trains at the usual learning rates.
+    base: a closed-form map of the image, fitted on the training patients before the first step. The generator then has
+    2k outputs: a correction, in units of the base's root mean square error, and an estimate from scratch, which is
+    judged by the same terms and then thrown away. The easy contrast between tissues lies in the base; without the
+    estimate nothing would teach the features that the correction needs, and training stalls (ours).
     Outside given.mask the image is 0. The draw is deterministic: one answer, not a posterior.
     """
 
@@ -40,32 +41,33 @@ class PairedGAN(Model):
         self.game, self.adversarial_weight, self.terms = game, adversarial_weight, terms
         self.turns = ("generator",) if discriminator is None else ("discriminator", "generator")
 
-    def translate(self, given: Given) -> Tensor:
-        """The generated image (b, k, *s)."""
+    def translate(self, given: Given) -> tuple[Tensor, Tensor | None]:
+        """The generated image (b, k, *s), and with a base the estimate from scratch."""
         image = _image(given)
+        answer = self.generator(image).float()
         if self.base is None:
-            drawn = self.generator(image).float()
-        else:
-            start = self.base(image)
-            correction = self.generator(torch.cat([image, start], dim=1)).float()
-            drawn = start + correction * self.base.deviation.view(1, -1, *(1,) * (image.ndim - 2))
-        return drawn if given.mask is None else drawn * given.mask
+            return _inside(answer, given), None
+        correction, estimate = answer.chunk(2, dim=1)
+        unit = self.base.deviation.view(1, -1, *(1,) * (image.ndim - 2))
+        return _inside(self.base(image) + unit * correction, given), _inside(estimate, given)
 
     def loss(self, x: Tensor, given: Given, *, turn: str, rng: torch.Generator) -> dict[str, Tensor]:
         """The turn's objective; see Game and Term."""
         if turn == "discriminator":
             with torch.no_grad():
-                fake = self.translate(given)
+                fake, _ = self.translate(given)
             return {"total": self.game.discriminator(self._scores(x, given), self._scores(fake, given))}
-        fake = self.translate(given)
+        fake, estimate = self.translate(given)
         parts = {term.name: term.weight * term.distance(fake, x) for term in self.terms}
+        if estimate is not None:
+            parts["estimate"] = torch.stack([term.weight * term.distance(estimate, x) for term in self.terms]).sum()
         if self.discriminator is not None:
             parts["adversarial"] = self.adversarial_weight * self.game.generator(self._scores(fake, given))
         return {"total": torch.stack(list(parts.values())).sum(), **parts}
 
     def sample(self, given: Given, shape: tuple[int, ...], *, rng: torch.Generator) -> Tensor:
         """The generator's answer; `rng` is not used."""
-        return self.translate(given)
+        return self.translate(given)[0]
 
     def trainable(self, turn: str) -> Iterator[nn.Parameter]:
         """The generator's or the discriminator's parameters."""
@@ -86,3 +88,7 @@ class PairedGAN(Model):
 def _image(given: Given) -> Tensor:
     assert given.image is not None, "a paired GAN is given an image"
     return given.image
+
+
+def _inside(x: Tensor, given: Given) -> Tensor:
+    return x if given.mask is None else x * given.mask

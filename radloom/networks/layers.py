@@ -28,13 +28,6 @@ def reflect_pad(dims: int, width: int) -> nn.Module:
     return _PAD[dims](width)
 
 
-def zeroed(layer: nn.Module) -> nn.Module:
-    """The layer with weights and biases 0, so that the branch that it ends starts as nothing."""
-    for parameter in layer.parameters():
-        nn.init.zeros_(parameter)
-    return layer
-
-
 def patches_to_channels(x: Float[Tensor, "b c *s"], size: int) -> Float[Tensor, "b p *t"]:
     """Each size x size (x size) patch as one position with size**dims times the channels; lossless."""
     dims = x.ndim - 2
@@ -68,6 +61,25 @@ def cropped_to(x: Float[Tensor, "b c *t"], shape: torch.Size) -> Float[Tensor, "
     return x[(..., *(slice(length) for length in shape))]
 
 
-def upsampled(x: Float[Tensor, "b c *s"]) -> Float[Tensor, "b c *t"]:
-    """Doubles the size of x, each position repeated (no checkerboard, unlike a transposed convolution)."""
-    return F.interpolate(x, scale_factor=2, mode="nearest")
+class PatchesToChannels(nn.Module):
+    """`patches_to_channels` as a layer."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The rearranged x."""
+        return patches_to_channels(x, self.size)
+
+
+class ChannelsToPatches(nn.Module):
+    """`channels_to_patches` as a layer."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The rearranged x."""
+        return channels_to_patches(x, self.size)

@@ -53,7 +53,7 @@ class UNetGenerator(nn.Module):
             kept.append(h)
         for block, skip in zip(self.up, reversed(kept[:-1]), strict=True):
             h = torch.cat([block(h), skip], dim=1)
-        return layers.cropped_to(self.head(layers.upsampled(F.relu(h))), torch.Size(shape))
+        return layers.cropped_to(self.head(F.interpolate(F.relu(h), scale_factor=2)), torch.Size(shape))
 
 
 def _down(dims: int, inputs: int, outputs: int, *, normed: bool) -> nn.Module:

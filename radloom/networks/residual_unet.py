@@ -26,20 +26,20 @@ class PositionNorm(nn.Module):
 
 
 class _Residual(nn.Module):
-    """x + conv(silu(conv(silu(norm(x))))), the last convolution starting at zero."""
+    """x + conv(silu(conv(silu(norm(x)))))."""
 
     def __init__(self, dims: int, channels: int) -> None:
         super().__init__()
         self.norm = PositionNorm(channels)
         self.first = layers.conv(dims, channels, channels, 3)
-        self.second = layers.zeroed(layers.conv(dims, channels, channels, 3))
+        self.second = layers.conv(dims, channels, channels, 3)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.second(F.silu(self.first(F.silu(self.norm(x)))))
 
 
 class ResidualUNet(nn.Module):
-    """Maps (b, inputs, *s) to (b, outputs, *s) of any spatial size; the output starts at zero.
+    """Maps (b, inputs, *s) to (b, outputs, *s) of any spatial size.
 
     channels: width at each level, the first at 1/patch of the resolution, each next at half of the one before.
     blocks: residual blocks per level and side. patch: edge of the patches that the stem turns into channels
@@ -65,7 +65,7 @@ class ResidualUNet(nn.Module):
                     )
                 )
                 self.decoder.append(nn.Sequential(*(_Residual(dims, width) for _ in range(blocks))))
-        head = layers.zeroed(layers.conv(dims, channels[0], outputs * patch**dims, 3))
+        head = layers.conv(dims, channels[0], outputs * patch**dims, 3)
         self.head = nn.Sequential(PositionNorm(channels[0]), nn.SiLU(), head)
 
     def forward(self, x: Float[Tensor, "b c *s"]) -> Float[Tensor, "b k *s"]:

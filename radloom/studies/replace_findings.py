@@ -20,7 +20,7 @@ LEAST_PATIENTS = 6  # with fewer, even the smallest two-sided p of a signed-rank
 
 
 def findings(results: Results, target: Sequence[str]) -> dict[str, Any]:
-    """Question, answer, verdict, comparisons and Friedman tests; all by patient, p by Holm within a metric."""
+    """Question, answer, verdict, comparisons and Friedman tests; all by patient, p by Holm within a family."""
     comparisons = [row for metric in ("dice", "dice_to_real") for row in _comparisons(results, metric)]
     everything = "+".join(target)
     answer, passed = _answer(comparisons, everything)
@@ -51,6 +51,16 @@ def _comparisons(results: Results, metric: str) -> list[dict[str, Any]]:
                 rows.append(_compared(wide, metric, region, (arm, replaced), ("real", "")))
             if arm != "model":
                 rows.append(_compared(wide, metric, region, ("model", replaced), (arm, replaced)))
+    families = {_family(row) for row in rows}
+    return [row for family in sorted(families) for row in _adjusted([r for r in rows if _family(r) == family])]
+
+
+def _family(row: dict[str, Any]) -> tuple[str, str]:
+    """Comparisons that answer one question are adjusted together: one region, one set of replaced entries."""
+    return row["region"], row["replaced"]
+
+
+def _adjusted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     tested = [row for row in rows if np.isfinite(row["p"])]
     adjusted = holm(np.array([row["p"] for row in tested])) if tested else []
     by_row = {id(row): float(p) for row, p in zip(tested, adjusted, strict=True)}

@@ -18,6 +18,7 @@ from radloom.data.views import Store, View
 from radloom.errors import RadloomError
 from radloom.given import Given
 from radloom.models.model import Batch, Model
+from radloom.networks.precision import channels_last, in_channels_last
 from radloom.random import derived_seed, numpy_stream, torch_stream
 from radloom.system import Recipe, Task, Training
 from radloom.training import hardware
@@ -67,7 +68,7 @@ class Trainer:
         rate, betas = self.training.learning_rate, self.training.betas
         self.parameters = {turn: list(self.model.trainable(turn)) for turn in self.model.turns}
         self.optimisers: dict[str, torch.optim.Optimizer] = {
-            turn: torch.optim.Adam(parameters, rate, betas) for turn, parameters in self.parameters.items()
+            turn: torch.optim.Adam(parameters, rate, betas, fused=True) for turn, parameters in self.parameters.items()
         }
         self.counters = Counters()
         self.broken = torch.zeros((), device=self.fabric.device)
@@ -103,9 +104,9 @@ class Trainer:
         return {name: value.detach() for name, value in losses.items()}
 
     def _placed(self, x: Tensor, given: Given) -> tuple[Tensor, Given]:
-        image = given.image if given.image is None else hardware.channels_last(given.image)
+        image = given.image if given.image is None else channels_last(given.image)
         device = self.fabric.device
-        return hardware.channels_last(x).to(device), Given(image, given.mask, given.label, given.text).to(device)
+        return channels_last(x).to(device), Given(image, given.mask, given.label, given.text).to(device)
 
     def _set_rates(self) -> None:
         rate = learning_rate(self.training, self.counters.step) * 0.5**self.counters.rollbacks
@@ -136,8 +137,7 @@ def new_trainer(recipe: Recipe, fabric: Fabric, seed: int, begin: Callable[[], I
     model = recipe.build()
     if begin is not None:
         model.begin(begin)
-    model = hardware.in_channels_last(model.to(fabric.device))
-    assert isinstance(model, Model)
+    model = in_channels_last(model.to(fabric.device))
     average = copy.deepcopy(model).eval().requires_grad_(False)
     return Trainer(model.train(), average, recipe.training, fabric, seed)
 
