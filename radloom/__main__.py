@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 
 from radloom.errors import RadloomError
 
-_DISK = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up", errno.EACCES: "permission denied"}
+_INTERRUPTED = 130  # what typer makes of Ctrl-C
+_DISK = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file is too big",
+    errno.EROFS: "the place cannot be written",
+    errno.EACCES: "permission denied",
+}
 
 
 def main() -> None:
     """Runs the command line."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch loads: spinning threads halve a shared machine
     from radloom.cli import app
 
     try:
         app(standalone_mode=True)
     except RadloomError as error:
         sys.exit(f"radloom: {error}")
-    except KeyboardInterrupt:
-        print("radloom: interrupted; what was finished is kept", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:
+            print("radloom: interrupted; what was finished is kept.", file=sys.stderr)
+        raise
     except OSError as error:
         if error.errno not in _DISK:
             raise

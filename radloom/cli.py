@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,9 @@ from radloom.cli_data import print_answer
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+    from radloom.runfolder import RunFolder
+    from radloom.system import Recipe
 
 app = typer.Typer(
     help="Generative AI for radiology images, with the evidence on whether they may be used.",
@@ -46,10 +50,17 @@ def _changes(settings: list[str] | None) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def _fabric() -> Fabric:
+def _begun(
+    name: str, data: Path, out: Path, size: str, dims: int, seed: int, settings: list[str] | None, resume: bool,
+    splits: tuple[str, ...],
+) -> tuple[RunFolder, Recipe, Fabric]:  # fmt: skip
+    from radloom.starting import started_everywhere
     from radloom.training.hardware import launched_fabric
 
-    return launched_fabric()
+    changes, fabric = _changes(settings), launched_fabric()
+    folder, recipe = started_everywhere(fabric, name, data, out, size=size, dims=dims, seed=seed, changes=changes,
+                                        resume=resume, splits=splits)  # fmt: skip
+    return folder, recipe, fabric
 
 
 @app.callback(invoke_without_command=True)
@@ -62,7 +73,7 @@ def version(show: Annotated[bool, typer.Option("--version", help="Print the vers
 
 @app.command()
 def systems(json: Json = False) -> None:
-    """List the published systems that can be run."""
+    """List the published systems."""
     from radloom.systems import load, names
 
     found = [{"name": name, "title": load(name).title, "cite": load(name).cite.key} for name in names()]
@@ -71,7 +82,10 @@ def systems(json: Json = False) -> None:
 
 @app.command()
 def show(name: Name, json: Json = False) -> None:
-    """Show what a system draws from what, its sizes, its claim, the paper's figures and how ours deviates."""
+    """Show what a system draws from what.
+
+    And its sizes, its claim, the paper's figures and how ours deviates.
+    """
     from radloom.describe import described, description
     from radloom.systems import load
 
@@ -80,24 +94,30 @@ def show(name: Name, json: Json = False) -> None:
 
 
 @app.command()
-def cite(name: Name) -> None:
-    """Print the publication that a system comes from, as BibTeX."""
+def cite(name: Name, json: Json = False) -> None:
+    """Print a system's publication as BibTeX."""
+    from dataclasses import asdict
+
     from radloom.systems import load
 
-    print(load(name).cite.bibtex())
+    publication = load(name).cite
+    print_answer({**asdict(publication), "bibtex": publication.bibtex()}, json, publication.bibtex())
 
 
 @app.command()
 def plan(
     name: Name, size: SizeName = "cpu", dims: Dims = 2, seed: Seed = 0, settings: Set = None, json: Json = False
 ) -> None:
-    """Estimate time and memory of training on this machine, from a rehearsal of a few steps."""
-    from radloom.systems import load
+    """Estimate the time and memory of training.
 
-    recipe = load(name).resolve(size, dims, _changes(settings))
+    On this machine, from a rehearsal of a few steps; nothing is written.
+    """
+    from radloom.systems import load
+    from radloom.training.hardware import launched_fabric
     from radloom.training.plan import plan as estimate
 
-    found = estimate(recipe, _fabric(), seed=seed)
+    recipe = load(name).resolve(size, dims, _changes(settings))
+    found = estimate(recipe, launched_fabric(), seed=seed)
     text = (f"{found.steps} steps of {found.step_seconds:.3f} s on {found.device} ({found.precision}): about "
             f"{found.seconds / 60:.1f} minutes; {found.peak_mb:.0f} MiB of {found.available_mb:.0f} MiB: "
             f"{found.advice(recipe.training.batch)}; {found.parameters:,} parameters")  # fmt: skip
@@ -109,20 +129,17 @@ def train(
     name: Name, data: Data, out: Out, size: SizeName = "cpu", dims: Dims = 2, seed: Seed = 0,
     settings: Set = None, resume: Resume = False, json: Json = False,
 ) -> None:  # fmt: skip
-    """Train a system on a cohort. Under torchrun: on several processes, GPUs or machines."""
-    from radloom.pipeline import estimate, started_everywhere
-    from radloom.training.train import train as learn
+    """Train a system on a cohort.
 
-    fabric = _fabric()
-    folder, recipe = started_everywhere(fabric, name, data, out, size=size, dims=dims, seed=seed,
-                                        changes=_changes(settings), resume=resume)  # fmt: skip
-    if not (folder.weights.is_file() and resume):
-        estimate(recipe, folder, fabric)
-        learn(recipe, folder, fabric, seed=folder.record()["seed"])
+    Under torchrun: on several processes, GPUs or machines.
+    """
+    from radloom.pipeline import trained
+
+    folder, recipe, fabric = _begun(name, data, out, size, dims, seed, settings, resume, splits=("train",))
+    trained(folder, recipe, fabric)
     if fabric.is_global_zero:
-        print_answer(
-            {"run": folder.path, "weights": folder.weights}, json, f"{folder.weights}\nnext: radloom draw {folder.path}"
-        )
+        text = f"{folder.weights}\nnext: radloom draw {quote(str(out))}"
+        print_answer({"run": folder.path, "weights": folder.weights}, json, text)
 
 
 @app.command()
@@ -136,56 +153,60 @@ def draw(
     seed: Annotated[int | None, typer.Option("--seed", help="The run's own unless given.")] = None,
     json: Json = False,
 ) -> None:
-    """Draw synthetic images of the test cases, or of another cohort's cases, into RUN/samples."""
-    from radloom.data.cohort import Cohort
-    from radloom.pipeline import opened
-    from radloom.sampling import draw as drawn
+    """Draw synthetic images into RUN/samples.
 
-    fabric = _fabric()
+    Of the run's test cases, or of all cases of another cohort, which needs the inputs alone.
+    """
+    from radloom.pipeline import drawn
+    from radloom.starting import opened
+    from radloom.training.hardware import launched_fabric
+
     folder, recipe = opened(run)
-    cohort = Cohort.read(data) if data else folder.cohort()
-    chosen = case or (cohort.ids if data else None)
-    own: int = folder.record()["seed"]
-    cases = drawn(recipe, folder, cohort, fabric, seed=own if seed is None else seed, draws=draws, cases=chosen)
+    fabric = launched_fabric()
+    cases = drawn(folder, recipe, fabric, data=data, cases=case or [], draws=draws, seed=seed)
     if fabric.is_global_zero:
-        print_answer(
-            {"cases": cases}, json, f"{len(cases)} cases drawn into {run / 'samples'}\nnext: radloom evaluate {run}"
-        )
+        then = f"evaluate {quote(str(run))}" if not data else f"export {quote(str(run))} --out {quote(f'{run}-dicom')}"
+        text = f"{len(cases)} cases drawn into {run / 'samples'}\nnext: radloom {then}"
+        print_answer({"cases": cases, "samples": run / "samples"}, json, text)
 
 
 @app.command()
 def evaluate(run: Run, json: Json = False) -> None:
-    """Judge the drawn test images and the baselines against the real ones: RUN/results.csv."""
+    """Judge the drawn test images: RUN/results.csv.
+
+    Against the real ones, with the baselines beside them.
+    """
     from radloom.evaluation import evaluate as judge
-    from radloom.pipeline import opened
+    from radloom.starting import opened
 
     folder, recipe = opened(run)
     cohort = folder.cohort()
     results = judge(recipe, folder, cohort, cohort.where("test").ids)
-    print_answer(
-        {"results": folder.results, "rows": len(results.table)}, json, f"{folder.results}\nnext: radloom report {run}"
-    )
+    text = f"{folder.results}\nnext: radloom report {quote(str(run))}"
+    print_answer({"results": folder.results, "rows": len(results.table)}, json, text)
 
 
 @app.command()
 def study(name: Annotated[str, typer.Argument(metavar="STUDY", help="replace")], run: Run, json: Json = False) -> None:
-    """Run a clinical-utility protocol on a run: does a downstream task still work with its images?"""
-    from radloom.errors import RadloomError
-    from radloom.pipeline import opened
+    """Run a clinical-utility protocol on a run.
+
+    Does a downstream task still work with its images?
+    """
     from radloom.pipeline import study as answer
+    from radloom.starting import opened
 
     folder, recipe = opened(run)
-    if recipe.system.study != name:
-        raise RadloomError(f"{recipe.system.name} has no study {name}", expected=f"{recipe.system.study}")
-    found = answer(folder, recipe, folder.cohort())
-    print_answer(found, json, f"{found['answer']}\nnext: radloom report {run}")
+    found = answer(folder, recipe, folder.cohort(), name)
+    print_answer(found, json, f"{found['answer']}\nnext: radloom report {quote(str(run))}")
 
 
 @app.command()
 def report(run: Run, json: Json = False) -> None:
     """Write RUN/report.html from the run's files."""
     from radloom.report.page import write_report
+    from radloom.starting import opened
 
+    opened(run)
     path = write_report(run)
     print_answer({"report": path}, json, str(path))
 
@@ -195,15 +216,16 @@ def run(
     name: Name, data: Data, out: Out, size: SizeName = "cpu", dims: Dims = 2, seed: Seed = 0,
     settings: Set = None, resume: Resume = False, json: Json = False,
 ) -> None:  # fmt: skip
-    """The main job: train, draw, evaluate, study and report; prints the path of the report."""
-    from radloom.pipeline import run_all, started_everywhere
+    """Train, draw, evaluate, study and report.
 
-    fabric = _fabric()
-    folder, recipe = started_everywhere(fabric, name, data, out, size=size, dims=dims, seed=seed,
-                                        changes=_changes(settings), resume=resume)  # fmt: skip
+    The main job; prints the path of the report.
+    """
+    from radloom.pipeline import run_all
+
+    folder, recipe, fabric = _begun(name, data, out, size, dims, seed, settings, resume, splits=("train", "test"))
     path = run_all(folder, recipe, fabric)
     if fabric.is_global_zero:
-        print_answer({"report": path}, json, f"{path}")
+        print_answer({"report": path, "next": folder.path / "next.txt"}, json, f"{path}")
 
 
 @app.command()
@@ -213,7 +235,10 @@ def export(
     burn_in: Annotated[bool, typer.Option("--burn-in", help="Draw SYNTHETIC into a corner of every slice.")] = False,
     json: Json = False,
 ) -> None:
-    """Write the drawn images as DICOM series that say that they are synthetic."""
+    """Write the drawn images as DICOM series.
+
+    Each says that it is synthetic; patient and study come from the source series where there is one.
+    """
     from radloom.export import export_dicom
 
     folders = export_dicom(run, out, burn_in="SYNTHETIC" if burn_in else "")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
 
 app = typer.Typer(
-    help="A folder of scans becomes a cohort table, and what is wrong with it is said.",
+    help="Make, see, check and split a cohort.\n\nA folder of scans becomes a table; what is wrong with it is said.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -53,7 +54,10 @@ def phantom(
     disease: Annotated[str, typer.Option("--disease", help="tumour, ms or none.")] = "tumour",
     json: Json = False,
 ) -> None:
-    """Simulate an embedded cohort: proves software and method, never a clinical claim."""
+    """Simulate an embedded cohort.
+
+    It proves software and method, never a clinical claim.
+    """
     from radloom.errors import RadloomError
     from radloom.phantom import write_cohort
 
@@ -61,7 +65,8 @@ def phantom(
     if disease not in ("tumour", "ms", "none"):
         raise RadloomError(f"--disease {disease} is unknown", expected="tumour, ms or none")
     write_cohort(name, out, subjects=subjects, seed=seed, shape=(x, y, z), disease=disease)  # pyright: ignore
-    print_answer({"cohort": out, "subjects": subjects}, json, f"{subjects} simulated cases in {out}")
+    text = f"{subjects} simulated cases in {out}\nnext: radloom data inspect {quote(str(out))}"
+    print_answer({"cohort": out, "subjects": subjects}, json, text)
 
 
 @app.command()
@@ -75,14 +80,20 @@ def build(
     like: Annotated[str | None, typer.Option("--like", help="Bring each case onto the grid of this entry.")] = None,
     json: Json = False,
 ) -> None:
-    """Recognise the images in folders and write cohort.csv; nothing is resampled unless asked for."""
+    """Recognise the images in folders; write cohort.csv.
+
+    Nothing is resampled unless asked for.
+    """
     from radloom.data.build import build as built
 
     spacing_mm = _numbers(spacing, "--spacing", 3)
     cohort = built(folders, out, mapping=mapping, spacing_mm=spacing_mm, like=like)  # pyright: ignore
     columns = ", ".join(cohort.image_columns)
-    text = f"{len(cohort)} cases of {len(cohort.patients)} patients with {columns}\nnext: radloom data audit {out}"
-    print_answer({"cohort": out, "cases": cohort.ids, "columns": cohort.image_columns}, json, text)
+    text = f"{len(cohort)} cases of {len(cohort.patients)} patients with {columns}"
+    synthetic = sum(map(len, cohort.about.get("synthetic", {}).values()))
+    text += f"; {synthetic} of their images are synthetic" if synthetic else ""
+    found = {"cohort": out, "cases": cohort.ids, "columns": cohort.image_columns, "synthetic": synthetic}
+    print_answer(found, json, f"{text}\nnext: radloom data audit {quote(str(out))}")
 
 
 @app.command()
@@ -91,30 +102,35 @@ def inspect(
     picture: Annotated[Path | None, typer.Option("--picture", metavar="PNG", help="Write a sheet of pictures.")] = None,
     json: Json = False,
 ) -> None:
-    """Show grids, spacings, intensity ranges and missing entries; a picture sheet on request."""
+    """Show grids, spacings, ranges and missing entries.
+
+    And a sheet of pictures on request.
+    """
     from radloom.data.cohort import Cohort
     from radloom.data.inspect import inspect as inspected
     from radloom.data.inspect import picture_sheet
 
     cohort = Cohort.read(table)
     found = inspected(cohort)
-    print_answer(found.to_dict("index"), json, found.T.to_string())
     if picture is not None:
         picture_sheet(cohort, picture)
-        print_answer({}, False, f"pictures: {picture}") if not json else None
+    text = found.T.to_string() + (f"\npictures: {picture}" if picture else "")
+    print_answer(found.to_dict("index"), json, text)
 
 
 @app.command()
 def audit(table: Table, json: Json = False) -> None:
-    """Say what is wrong with a cohort before anything is trained; exit status 1 when there is an error."""
+    """Say what is wrong with a cohort.
+
+    Before anything is trained; exit status 1 when there is an error.
+    """
     from dataclasses import asdict
 
     from radloom.data.audit import audit as audited
     from radloom.data.cohort import Cohort
 
     found = audited(Cohort.read_unchecked(table))
-    lines = [f"{f.severity}: {f}" for f in found] or ["nothing found"]
-    print_answer([asdict(finding) for finding in found], json, "\n".join(lines))
+    print_answer([asdict(finding) for finding in found], json, "\n".join(map(str, found)) or "nothing found")
     if any(finding.severity == "error" for finding in found):
         raise typer.Exit(1)
 
@@ -131,7 +147,10 @@ def split(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Assign patients to train, val and test, at random or by name, and write the table back."""
+    """Assign patients to train, val and test.
+
+    At random or by name; the table is written back.
+    """
     from radloom.data.cohort import Cohort
     from radloom.data.split import assign
     from radloom.data.split import split as divided

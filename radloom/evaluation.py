@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
-from radloom.data.cohort import Cohort
+from radloom.data.cohort import Cohort, check_one_grid
 from radloom.data.views import Prepared, Store
 from radloom.metrics import METRICS, Metric
 from radloom.models.closed_form import Constant, TrainingMean, Voxelwise
@@ -82,8 +82,9 @@ def evaluate(recipe: Recipe, folder: RunFolder, cohort: Cohort, cases: Sequence[
 
 def _judged(recipe: Recipe, folder: RunFolder, cohort: Cohort, arms: Arms, case: str) -> Iterator[Row]:
     task, record = recipe.system.task, folder.record()
-    prepared, split = task.read(cohort, case), cohort.case(case, []).split
-    regions = {"brain": prepared.region, **_lesions(cohort, case, prepared.region)}
+    split = cohort.case(case, task.target).split  # refuses a case without the real images
+    prepared = task.read(cohort, case)
+    regions = {"brain": prepared.region, **_lesions(task, cohort, case, prepared.region)}
     for arm, images in arms.of(prepared):
         for key, image in zip(task.target, images, strict=True):
             for name in recipe.system.metrics:
@@ -107,10 +108,13 @@ def judged(
     return metric.value(image, real, mask=inside)
 
 
-def _lesions(cohort: Cohort, case: str, region: Bool[np.ndarray, "x y z"]) -> dict[str, Bool[np.ndarray, "x y z"]]:
+def _lesions(
+    task: Task, cohort: Cohort, case: str, region: Bool[np.ndarray, "x y z"]
+) -> dict[str, Bool[np.ndarray, "x y z"]]:
     found = {}
     for key in LESIONS:
         if key in cohort.image_columns and cohort.path(case, key) is not None:
+            check_one_grid(cohort.case(case, [task.inputs[0], key]))
             inside = (cohort.image(case, key).voxels > 0) & region
             if inside.any():
                 found[key.removeprefix("mask.")] = inside

@@ -1,8 +1,9 @@
-"""Drawn images as DICOM series that say that they are synthetic, one series a case, target and draw."""
+"""Drawn images as DICOM series that say that they are synthetic: FOLDER/<patient>/<case>.draw0/<contrast>/0001.dcm."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from radloom import __version__
@@ -23,34 +24,46 @@ def export_dicom(run: Path, out: Path, *, burn_in: str = "") -> list[Path]:
     Patient and study come from the source series where the cohort's images are DICOM. Raises RadloomError when
     nothing was drawn or `out` exists.
     """
-    folder = RunFolder.open(run)
+    RunFolder.open(run)
     sidecars = sorted((run / "samples").glob("*.json"))
     if not sidecars:
-        raise RadloomError(f"{run} has no drawn images", do=f"draw them first: radloom draw {run}")
+        raise RadloomError(f"{run} has no drawn images", do=f"draw them first: radloom draw {quote(str(run))}")
     if out.exists():
         raise RadloomError(f"{out} exists already", expected="a new folder", do="choose another --out")
-    record, names = folder.record(), []
+    names: list[Path] = []
+    cohorts: dict[str, Cohort] = {}
     with whole_folder(out) as temporary:
         for path in sidecars:
             about = read_json(path)
-            name = f"{about['case']}.draw{about['draw']}.{about['key'].removeprefix('image.')}"
-            image = read(path.with_suffix(".nii.gz"))
-            provenance = Provenance(about["system"], __version__, about["weights_sha256"], run.resolve().name,
+            table = about["source"]
+            if table not in cohorts:
+                cohorts[table] = Cohort.read(Path(table))
+            contrast = about["key"].removeprefix("image.")
+            place = Path(about["patient"].replace("/", "_"), f"{about['case']}.draw{about['draw']}", contrast)
+            source, name = _source(cohorts[table], about), run.resolve().name
+            # without a source series the DICOM patient is called by `run`: one for each of ours, never one for all
+            provenance = Provenance(about["system"], __version__, about["weights_sha256"],
+                                    name if source else f"{about['patient']} of {name}",
                                     about["split_hash"], about["seed"], synthetic=True)  # fmt: skip
-            write_series(image, temporary / name, provenance=provenance, source=_source(record, about),
-                         modality=_MODALITIES.get(about["key"], "MR"),
-                         description=about["key"].removeprefix("image.").upper(), burnt_in=burn_in)  # fmt: skip
-            names.append(name)
+            write_series(read(path.with_suffix(".nii.gz")), temporary / place, provenance=provenance,
+                         source=source, modality=_MODALITIES.get(about["key"], "MR"),
+                         description=contrast.upper(), burnt_in=burn_in)  # fmt: skip
+            names.append(place)
     return [out / name for name in names]
 
 
-def _source(record: dict[str, Any], about: dict[str, Any]) -> Series | None:
-    """The DICOM series that the image was drawn from; None when the cohort's images are of another format."""
-    cohort = Cohort.read(Path(about["source"]))
+def _source(cohort: Cohort, about: dict[str, Any]) -> Series | None:
+    """The DICOM series of the first input that has one; None when the case's images are of another format."""
     if about["case"] not in cohort.ids:
         return None
-    path = cohort.path(about["case"], record["inputs"][0])
-    if path is None or not path.is_dir():
-        return None
-    found = find_series(path)
-    return found[0] if len(found) == 1 else None
+    copied = cohort.about.get("dicom", {}).get(about["case"], {})
+    for key in about["condition"]:
+        path = cohort.path(about["case"], key)
+        if key in copied and Path(copied[key]["folder"]).is_dir():
+            path = Path(copied[key]["folder"])
+        if path is not None and path.is_dir():
+            uid = copied.get(key, {}).get("uid", "")
+            found = [series for series in find_series(path) if uid in ("", series.uid)]
+            if len(found) == 1:
+                return found[0]
+    return None

@@ -1,71 +1,26 @@
-"""The main job, stage by stage: train, draw, evaluate, study, report; what each needs and which command comes next."""
+"""The main job, stage by stage: train, draw, evaluate, study, report; and which command comes next."""
 
 from __future__ import annotations
 
+import json
+import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from radloom.data.cohort import Cohort
+from radloom.data.cohort import Cohort, table_path
+from radloom.data.provenance import note_source, refuse_other_source
 from radloom.errors import RadloomError
 from radloom.files import write_text
 from radloom.runfolder import RunFolder
 from radloom.system import Recipe
-from radloom.systems import load
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-
-
-def opened(run: Path) -> tuple[RunFolder, Recipe]:
-    """An existing run folder and the recipe that its record describes."""
-    folder = RunFolder.open(run)
-    return folder, folder.recipe(load(folder.record()["system"]))
-
-
-def started(
-    name: str, data: Path, out: Path, *, size: str, dims: int, seed: int, changes: Mapping[str, Any], resume: bool
-) -> tuple[RunFolder, Recipe]:
-    """A new run folder, or with `resume` the one at `out` when it holds a run of the same recipe."""
-    recipe = load(name).resolve(size, dims, changes)
-    if resume and (out / "run.json").is_file():
-        folder, recorded = opened(out)
-        if (recorded.system.name, recorded.size, recorded.dims) != (
-            name,
-            size,
-            dims,
-        ) or recorded.training != recipe.training:
-            raise RadloomError(f"{out} is a run of another recipe", do="choose another --out",
-                               expected="the system, size, dims and --set of run.json")  # fmt: skip
-        return folder, recorded
-    cohort = Cohort.read(data)
-    return RunFolder.create(out, recipe, cohort, _table(data), seed=seed), recipe
-
-
-def started_everywhere(
-    fabric: Fabric,
-    name: str,
-    data: Path,
-    out: Path,
-    *,
-    size: str,
-    dims: int,
-    seed: int,
-    changes: Mapping[str, Any],
-    resume: bool,
-) -> tuple[RunFolder, Recipe]:
-    """`started` on the first process; the others open what it made."""
-    if fabric.is_global_zero:
-        found = started(name, data, out, size=size, dims=dims, seed=seed, changes=changes, resume=resume)
-        fabric.barrier()
-        return found
-    fabric.barrier()
-    return opened(out)
-
-
-def _table(data: Path) -> Path:
-    return data / "cohort.csv" if data.is_dir() else data
 
 
 def say(text: str, fabric: Fabric | None = None) -> None:
@@ -86,24 +41,97 @@ def estimate(recipe: Recipe, folder: RunFolder, fabric: Fabric) -> None:
     say(f"plan: {time}; {memory}", fabric)
 
 
-def run_all(folder: RunFolder, recipe: Recipe, fabric: Fabric) -> Path:
-    """Every stage that is not done yet; returns the report's path."""
+def trained(folder: RunFolder, recipe: Recipe, fabric: Fabric) -> None:
+    """Trains the run, from where it stands, unless it is trained; a run that could not begin leaves no folder."""
+    from radloom.stored import stored
     from radloom.training.train import train
 
-    record = folder.record()
-    seed = record["seed"]
-    if not folder.weights.is_file():
+    if folder.weights.is_file():
+        return
+    with _nothing_half_begun(folder, fabric):
+        # before the estimate, so that an image that does not open is said at once
+        stored(recipe.system.task, folder, folder.cohort(), ("train", "val"), fabric.global_rank, fabric.world_size)
         estimate(recipe, folder, fabric)
-        train(recipe, folder, fabric, seed=seed)
-    from radloom.sampling import draw
+        train(recipe, folder, fabric, seed=folder.record()["seed"])
 
-    cohort = folder.cohort()
+
+@contextmanager
+def _nothing_half_begun(folder: RunFolder, fabric: Fabric) -> Iterator[None]:
+    """Deletes the run folder when the block fails by the user's data or disk before a state was saved."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (RadloomError, OSError, SafetensorError) as error:
+        begun = (folder.state / "counters.json").is_file()
+        if fabric.is_global_zero and not begun:
+            shutil.rmtree(folder.path, ignore_errors=True)
+        if isinstance(error, SafetensorError):  # what safetensors raises in place of OSError
+            raise RadloomError(f"cannot read or write the tensors of {folder.path}: {error}",
+                               expected="a writable place with enough free space and an unharmed RUN/state",
+                               do="free some space, then continue with --resume" if begun else "free some space",
+                               ) from error  # fmt: skip
+        raise
+
+
+def run_all(folder: RunFolder, recipe: Recipe, fabric: Fabric) -> Path:
+    """Every stage that is not done yet; returns the report's path."""
+    if not folder.weights.is_file():
+        with _nothing_half_begun(folder, fabric):
+            cohort = folder.cohort()
+            for case in cohort.where("test").ids[fabric.global_rank :: fabric.world_size]:
+                recipe.system.task.read(cohort, case)  # a test image that does not open is said before training
+    trained(folder, recipe, fabric)
     say("draw: the test patients", fabric)
-    cases = draw(recipe, folder, cohort, fabric, seed=seed)
+    cases = drawn(folder, recipe, fabric)
     if fabric.is_global_zero:
-        _judge(folder, recipe, cohort, cases)
+        _judge(folder, recipe, folder.cohort(), cases)
     fabric.barrier()
     return folder.path / "report.html"
+
+
+def drawn(
+    folder: RunFolder,
+    recipe: Recipe,
+    fabric: Fabric,
+    *,
+    data: Path | None = None,
+    cases: Sequence[str] = (),
+    draws: int = 1,
+    seed: int | None = None,
+) -> list[str]:
+    """Draws these cases into RUN/samples and returns their names.
+
+    data: another cohort than the run's own; it needs the inputs alone. cases: the own cohort's test cases, or all
+    of the other cohort's, unless given. seed: the run's own unless given.
+    """
+    record = folder.record()
+    own = Path(record["cohort"])
+    table = own if data is None else table_path(data).resolve()
+    cohort = folder.cohort() if table == own else Cohort.read(table)
+    chosen = list(cases) or (cohort.where("test").ids if data is None else cohort.ids)
+    for case in chosen:
+        cohort.patient(case)
+    replace(cohort, table=cohort.table[cohort.table["case"].isin(chosen)]).require(recipe.system.task.inputs)
+    if table != own:
+        _refuse_own_names(record, chosen, table)
+    refuse_other_source(folder.path / "samples", chosen, table)
+    from radloom.sampling import draw
+
+    done = draw(recipe, folder, cohort, fabric, seed=record["seed"] if seed is None else seed, draws=draws,
+                cases=chosen)  # fmt: skip
+    if fabric.is_global_zero:
+        note_source(folder.path / "samples", done, table)
+    return done
+
+
+def _refuse_own_names(record: Mapping[str, Any], cases: Sequence[str], table: Path) -> None:
+    """Raises RadloomError when another cohort's case has the name of one of the run's own: their files would mix."""
+    own = {case for part in record.get("cases", {}).values() for case in part}
+    same = [case for case in cases if case in own]
+    if same:
+        raise RadloomError(f'{len(same)} cases of {table} have names of the run\'s own cases, such as "{same[0]}"',
+                           expected="another name for another patient", do="rename the cases in the table")  # fmt: skip
 
 
 def _judge(folder: RunFolder, recipe: Recipe, cohort: Cohort, cases: list[str]) -> None:
@@ -119,7 +147,7 @@ def _judge(folder: RunFolder, recipe: Recipe, cohort: Cohort, cases: list[str]) 
         say(f"study: skipped, {missing}")
     else:
         say("study: train a reader on real images, then let it read every arm")
-        study(folder, recipe, cohort)
+        study(folder, recipe, cohort, recipe.system.study or "")
     forget(folder)
     write_next(folder, recipe)
     write_report(folder.path)
@@ -138,21 +166,33 @@ def study_needs(recipe: Recipe, cohort: Cohort) -> str | None:
     return None
 
 
-def study(folder: RunFolder, recipe: Recipe, cohort: Cohort) -> dict[str, object]:
-    """Runs the system's study."""
-    from radloom.studies import replace
+def study(folder: RunFolder, recipe: Recipe, cohort: Cohort, name: str) -> dict[str, object]:
+    """The findings of the study of this name. Raises RadloomError when the system has no such study."""
+    if name != recipe.system.study:
+        raise RadloomError(f"{recipe.system.name} has no study {name}", expected=recipe.system.study or "no study")
+    from radloom.studies import replace as replacing
 
-    return {"replace": replace.run}[recipe.system.study or ""](recipe, folder, cohort)
+    return {"replace": replacing.run}[name](recipe, folder, cohort)
 
 
 def write_next(folder: RunFolder, recipe: Recipe) -> None:
     """Writes next.txt: the exact commands that make sense now."""
-    record, run = folder.record(), folder.path
+    record, run = folder.record(), folder.path.resolve()
+    seed = record["seed"] + 1
+    other = run.with_name(f"{run.name}-seed{seed}")
     lines = [
-        f"open {run / 'report.html'}",
-        f"radloom draw {run} --data OTHER_COHORT            # the same model on other patients",
-        f"radloom export {run} --out {run / 'dicom'}        # the drawn images as DICOM that say SYNTHETIC",
-        f"radloom run {record['system']} --data {record['cohort']} --out {run}-seed{record['seed'] + 1} "
-        f"--size {recipe.size} --dims {recipe.dims} --seed {record['seed'] + 1}   # how much does the seed matter?",
+        f"python3 -m webbrowser {quote((run / 'report.html').as_uri())}   # look at the report",
+        f"radloom draw {quote(str(run))} --data OTHER_COHORT   # the same model on other patients",
+        f"radloom export {quote(str(run))} --out {quote(str(run / 'dicom'))}   # DICOM that says SYNTHETIC",
+        f"radloom run {record['system']} --data {quote(record['cohort'])} --out {quote(str(other))} "
+        f"--size {recipe.size} --dims {recipe.dims} --seed {seed}{_sets(recipe)}   # how much does the seed matter?",
     ]
     write_text(folder.path / "next.txt", "\n".join(lines) + "\n")
+
+
+def _sets(recipe: Recipe) -> str:
+    """The --set options that lead from the size's own settings to the recipe's, each after a space."""
+    usual = recipe.system.resolve(recipe.size, recipe.dims, {})
+    before, now = (dict(r.settings) | asdict(r.training) for r in (usual, recipe))
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in now.items()}
+    return "".join(f" --set {quote(f'{key}={texts[key]}')}" for key in now if now[key] != before[key])

@@ -124,7 +124,9 @@ def _record(recipe: Recipe, cohort: Cohort, table: Path, seed: int) -> dict[str,
 
 def _reference(system: System) -> str:
     cite = system.cite
-    return f"{cite.authors}. {cite.title}. {cite.venue}, {cite.year}." + (f" doi:{cite.doi}" if cite.doi else "")
+    return f"{cite.authors.rstrip('.')}. {cite.title}. {cite.venue}, {cite.year}." + (
+        f" doi:{cite.doi}" if cite.doi else ""
+    )
 
 
 def peak_mb() -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,7 +66,7 @@ def draw(
         prepared = recipe.system.task.read(cohort, case)
         for number in range(draws):
             rng = torch_stream(seed, "draw", case, number, device=fabric.device)
-            _write(folder, record, prepared, _drawn(recipe, model, prepared, rng), number, seed)
+            _write(folder, record, cohort, prepared, _drawn(recipe, model, prepared, rng), number, seed)
     fabric.barrier()
     if fabric.is_global_zero:
         folder.add_stage("draw", time.perf_counter() - started)
@@ -84,9 +85,11 @@ def _drawn(recipe: Recipe, model: Model, prepared: Prepared, rng: torch.Generato
 
 
 def _write(
-    folder: RunFolder, record: dict[str, Any], prepared: Prepared, drawn: np.ndarray, number: int, seed: int
-) -> None:
+    folder: RunFolder, record: dict[str, Any], cohort: Cohort, prepared: Prepared, drawn: np.ndarray, number: int,
+    seed: int,
+) -> None:  # fmt: skip
     """Writes each target in the training patients' typical scanner units, on the grid of the case's own files."""
+    own = cohort.root == Path(record["cohort"]).parent
     for key, voxels in zip(record["target"], drawn, strict=True):
         typical = record["scale"][key]
         scale = Rescale(typical["offset"], typical["scale"])
@@ -94,9 +97,11 @@ def _write(
         stem = folder.path / "samples" / f"{prepared.case}.draw{number}.{key}"
         write(image.on_source_grid(), stem.with_name(stem.name + ".nii.gz"))
         sidecar = {
-            "synthetic": True, "system": record["system"], "case": prepared.case, "patient": prepared.patient,
+            "synthetic": True, "system": record["system"], "run": folder.path.resolve().name,
+            "case": prepared.case, "patient": prepared.patient,
             "draw": number, "key": key, "seed": seed, "condition": record["inputs"], "split_hash": record["split_hash"],
-            "weights_sha256": record["weights_sha256"], "unit": "1", "scale": typical, "source": record["cohort"],
+            "weights_sha256": record["weights_sha256"], "unit": "1", "scale": typical,
+            "source": record["cohort"] if own else str(cohort.root),
         }  # fmt: skip
         write_json(stem.with_name(stem.name + ".json"), sidecar)
 

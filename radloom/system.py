@@ -30,7 +30,7 @@ class Citation:
     def bibtex(self) -> str:
         """The entry as BibTeX."""
         lines = {
-            "author": self.authors,
+            "author": _bibtex_names(self.authors),
             "title": self.title,
             "journal": self.venue,
             "year": str(self.year),
@@ -38,6 +38,12 @@ class Citation:
         }
         body = ",\n".join(f"  {name} = {{{value}}}" for name, value in lines.items() if value)
         return f"@article{{{self.key},\n{body}\n}}"
+
+
+def _bibtex_names(authors: str) -> str:
+    """ "Conte GM, Weston AD, et al." as BibTeX wants it: "Conte, GM and Weston, AD and others"."""
+    names = [", ".join(name.rsplit(" ", 1)) for name in authors.removesuffix(", et al.").split(", ")]
+    return " and ".join([*names, "others"] if authors.endswith(", et al.") else names)
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,19 @@ class Training:
     decay_from: float = 0.5  # share of the steps after which it falls linearly to 0
     ema: float = 0.999
     clip: float = 1.0  # largest norm of a turn's gradient
+    flip: float = 0.0  # share of the examples that are mirrored left to right
+    jitter: float = 0.0  # spread of the random contrast, see data/augment.py
+
+    def __post_init__(self) -> None:
+        sizes = {"steps": self.steps, "batch": self.batch, "patch": min(self.patch)}
+        for name, value in {**sizes, "learning_rate": self.learning_rate, "clip": self.clip}.items():
+            if not value > 0:
+                raise RadloomError(f"--set {name} is {value}", expected="a number above 0")
+        for name in ("warmup", "decay_from", "ema"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise RadloomError(
+                    f"--set {name}={getattr(self, name)} is out of range", expected="a share from 0 to 1"
+                )
 
 
 @dataclass(frozen=True)
@@ -142,18 +161,33 @@ class System:
             else:
                 known = ", ".join(sorted([*settings, *(f.name for f in fields(Training))]))
                 raise RadloomError(f"{self.name} has no setting {name}", expected=f"one of {known}")
+        if len(training.patch) != dims:
+            raise RadloomError(f"patch {training.patch} has {len(training.patch)} axes",
+                               expected=f"{dims} for --dims {dims}")  # fmt: skip
         return Recipe(self, size, dims, settings, training)
 
 
 def _like(old: Any, new: Any, name: str) -> Any:
-    """`new` (a text or JSON value) as the type of `old`."""
+    """`new` (a text or JSON value) as the type of `old`; a count stays whole, a list is not empty."""
     import json
 
     try:
         value = json.loads(new) if isinstance(new, str) and not isinstance(old, str) else new
-        return tuple(value) if isinstance(old, tuple) else type(old)(value)
+        if not isinstance(old, tuple):
+            return _typed(type(old), value)
+        if not value:
+            raise ValueError("an empty list")
+        return tuple(_typed(type(old[0]), item) for item in value)
     except (ValueError, TypeError) as error:
         raise RadloomError(f"--set {name}={new} cannot be read", expected=f"a value like {old!r}") from error
+
+
+def _typed(kind: type, value: Any) -> Any:
+    if isinstance(value, kind) and isinstance(value, bool) == (kind is bool):
+        return value
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    raise TypeError(f"{value!r} is not {kind.__name__}")
 
 
 @dataclass(frozen=True)
@@ -173,6 +207,4 @@ class Recipe:
     def view(self) -> View:
         """How training examples are cut."""
         patch = self.training.patch
-        if len(patch) != self.dims:
-            raise RadloomError(f"patch {patch} has {len(patch)} axes", expected=f"{self.dims} for --dims {self.dims}")
         return AxialSlices((patch[0], patch[1])) if self.dims == 2 else Cubes((patch[0], patch[1], patch[2]))

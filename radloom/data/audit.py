@@ -11,7 +11,8 @@ import numpy as np
 
 from radloom import io
 from radloom.data.cohort import Cohort, check_one_grid
-from radloom.data.faults import table_faults
+from radloom.data.faults import SPLITS, table_faults
+from radloom.data.provenance import synthetic_entries
 from radloom.errors import RadloomError
 from radloom.types import Case, Image
 
@@ -43,7 +44,7 @@ def audit(cohort: Cohort) -> list[Finding]:
     faults = [Finding("error", "", "", str(fault).rstrip("."), "correct the table") for fault in _faults(cohort)]
     if {"case", "patient"} - set(cohort.table.columns):
         return faults
-    found = [*faults, *_missing(cohort), *_patients(cohort)]
+    found = [*faults, *_missing(cohort), *_patients(cohort), *_synthetic(cohort)]
     seen: dict[str, tuple[str, str, str]] = {}
     for case in dict.fromkeys(cohort.ids):
         images, unreadable = _open(cohort, case)
@@ -68,6 +69,23 @@ def _missing(cohort: Cohort) -> Iterator[Finding]:
                 "warning", "", column, f"{len(cases)} of {len(cohort)} cases have none: {names}",
                 "complete them, or leave them out of jobs that need it",
             )  # fmt: skip
+
+
+def _synthetic(cohort: Cohort) -> Iterator[Finding]:
+    """A finding for each column's synthetic images of one generator: an error when it knows patients of val or test."""
+    if set(cohort.table["split"]) - {*SPLITS, ""}:
+        return  # a fault of the table, which is said on its own
+    alike: dict[tuple[str, str], list[str]] = {}
+    leaks: set[tuple[str, str]] = set()
+    for entry in synthetic_entries(cohort):
+        alike.setdefault((entry.column, entry.what), []).append(entry.case)
+        leaks |= {(entry.column, entry.what)} if entry.leaked else set()
+    for (column, what), cases in alike.items():
+        names = ", ".join(cases[:4]) + (f" and {len(cases) - 4} more" if cases[4:] else "")
+        if (column, what) in leaks:
+            yield Finding("error", names, column, what, "take these patients out of val and test")
+        else:
+            yield Finding("warning", names, column, what, "train on it only if its generator never saw val and test")
 
 
 def _patients(cohort: Cohort) -> Iterator[Finding]:
@@ -149,7 +167,7 @@ def _grid_findings(case: str, images: dict[str, Image]) -> Iterator[Finding]:
         except RadloomError as error:
             yield Finding(
                 "error", case, column, str(error).split(";")[0],
-                f"run `radloom data build --like {first}` or `--spacing 1 1 1`",
+                f"build the cohort again with --like {first} or --spacing 1,1,1",
             )  # fmt: skip
 
 

@@ -15,9 +15,10 @@ from radloom.data.entries import Entry, Found
 from radloom.data.faults import FIXED, is_path_column
 from radloom.data.layouts import bids, brats, plain
 from radloom.data.mapping import mapped, read_mapping
+from radloom.data.provenance import origin, sidecar
 from radloom.data.transforms import resampled_like, resampled_to_spacing
 from radloom.errors import RadloomError
-from radloom.files import whole_folder
+from radloom.files import whole_folder, write_json
 from radloom.types import Case, Image
 
 LAYOUTS = (brats, bids, plain)
@@ -51,11 +52,12 @@ def build(
     a case with different grids is refused.
     """
     _check_places(folders, out)
+    folders = [folder.resolve() for folder in folders]  # the table's paths hold no ".."
     rules = None if mapping is None else read_mapping(mapping)
     read = [(folder, *(("mapping", mapped(folder, rules)) if rules else _recognised(folder))) for folder in folders]
     cases = _by_case([(folder, entries) for folder, _, entries in read])
     grid = Grid(like or "", spacing_mm) if like or spacing_mm else None
-    about: dict[str, Any] = {"built_from": {str(folder.absolute()): layout for folder, layout, _ in read}}
+    about: dict[str, Any] = {"built_from": {str(folder): layout for folder, layout, _ in read}}
     labels = {case: {e.column: str(e.labels) for e in entries if e.labels} for case, entries in cases.items()}
     if any(labels.values()):
         about["labels"] = {case: maps for case, maps in labels.items() if maps}
@@ -68,6 +70,7 @@ def build(
             rows.append(row)
             if grid:
                 about["resampled"]["entries"][case] = steps
+            _note_origins(about, case, entries, row)
         Cohort(_table(rows), temporary, about).write(temporary)
     return Cohort.read(out)
 
@@ -155,14 +158,37 @@ def _build_case(
             row[entry.column] = entry.text
             continue
         image = images[entry.column]
-        source = str(entry.found.path.absolute())
+        source = str(entry.found.path)
         row[entry.column] = source
         if image is not originals[entry.column] or entry.found.files:
             row[entry.column] = f"images/{case}/{entry.column}.nii.gz"
             (out / "images" / case).mkdir(parents=True, exist_ok=True)
             io.write(image, out / row[entry.column])
+            _carry_sidecar(entry.found, out / row[entry.column])
         steps[entry.column] = {"source": source, "steps": [step.record() for step in image.history]}
     return row, steps
+
+
+def _carry_sidecar(found: Found, copy: Path) -> None:
+    """A copy of a synthetic image says so too."""
+    made = origin(found.files[0] if found.files else found.path)
+    if made is not None:
+        trained_on = str(next(iter(made.tables), ""))
+        notes = {"synthetic": True, "split_hash": made.split_hash, "trained_on": trained_on, "source": str(found.path)}
+        write_json(sidecar(copy), notes)
+
+
+def _note_origins(about: dict[str, Any], case: str, entries: Sequence[Entry], row: Mapping[str, str]) -> None:
+    """Adds to the cohort's notes which entries are synthetic, and the DICOM series that copies were made from."""
+    for entry in entries:
+        if entry.found is None:
+            continue
+        made = origin(entry.found.files[0] if entry.found.files else entry.found.path)
+        if made is not None:
+            about.setdefault("synthetic", {}).setdefault(case, {})[entry.column] = made.split_hash
+        if entry.found.is_series and row[entry.column] != str(entry.found.path):
+            series = {"folder": str(entry.found.path), "uid": entry.found.uid}
+            about.setdefault("dicom", {}).setdefault(case, {})[entry.column] = series
 
 
 def _read(found: Found, column: str) -> Image:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -176,7 +177,7 @@ def check_one_grid(case: Case) -> None:
                 f'in case "{case.id}" {first_key} and {key} lie on different grids: {_grid(first)} and {_grid(image)}'
                 + (" at another position or angle" if _grid(first) == _grid(image) else ""),
                 expected="one grid for all entries of a case",
-                do=f"run `radloom data build --spacing 1 1 1` or `radloom data build --like {first_key}`",
+                do=f"build it again with `radloom data build ... --spacing 1,1,1` or `... --like {first_key}`",
             )
 
 
@@ -212,7 +213,9 @@ def _empty(value: Any) -> bool:
 def _relative(root: Path, text: str, folder: Path) -> str:
     if not text:
         return ""
-    path = root / text
+    if root.resolve() == folder:
+        return text
+    path = Path(os.path.normpath(root.resolve() / text))
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.as_posix()
 
 

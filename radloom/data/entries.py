@@ -18,7 +18,7 @@ class Found:
     parts: its path from that folder; a series that shares its folder with others ends in its description.
     path: the file or the series' folder. files: the series' files where the folder holds several series.
     title: the words that may say what it is: the file's name, or the series' folder and description.
-    dicom_patient, vendor: the DICOM PatientID and Manufacturer.
+    dicom_patient, vendor, uid: the DICOM PatientID, Manufacturer and SeriesInstanceUID.
     """
 
     parts: tuple[str, ...]
@@ -28,6 +28,7 @@ class Found:
     is_series: bool = False
     dicom_patient: str = ""
     vendor: str = ""
+    uid: str = ""
 
     @property
     def name(self) -> str:
@@ -104,10 +105,9 @@ def _series(folder: Path, top: Path) -> list[Found]:
         alone = not any(file.is_relative_to(place) for file in others)
         parts = place.relative_to(folder).parts
         words = " ".join(word for word in (one.description, one.part) if word) or one.uid
+        about = (one.patient, one.manufacturer, one.uid)
         if alone:
-            found.append(
-                Found(parts or (words,), place, f"{place.name} {words}", (), True, one.patient, one.manufacturer)
-            )
+            found.append(Found(parts or (words,), place, f"{place.name} {words}", (), True, *about))
         else:
-            found.append(Found((*parts, words), place, words, one.files, True, one.patient, one.manufacturer))
+            found.append(Found((*parts, words), place, words, one.files, True, *about))
     return found

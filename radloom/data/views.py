@@ -65,11 +65,11 @@ class Store:
 
     def add(self, prepared: Prepared) -> None:
         """Writes a case, whole or not at all."""
-        array = np.concatenate([prepared.stack(self.keys), prepared.region[None].astype(np.float32)])
-        with whole_file(self.path(prepared.case)) as temporary, temporary.open("wb") as file:
-            np.save(file, np.ascontiguousarray(array.transpose(3, 0, 1, 2)))
         scales = {key: {"offset": step.offset, "scale": step.scale} for key, step in prepared.scales.items()}
         write_json(self.path(prepared.case).with_suffix(".json"), scales)
+        array = np.concatenate([prepared.stack(self.keys), prepared.region[None].astype(np.float32)])
+        with whole_file(self.path(prepared.case)) as temporary, temporary.open("wb") as file:  # last: it marks the case
+            np.save(file, np.ascontiguousarray(array.transpose(3, 0, 1, 2)))
 
     def scales(self, case: str) -> dict[str, dict[str, float]]:
         """Offset and scale of each key, in the source's intensities."""
@@ -136,7 +136,7 @@ class Cubes:
         return [(case, i) for case in cases for i in range(self.per_case)]
 
     def cut(self, store: Store, position: tuple[str, int], rng: np.random.Generator) -> Float[np.ndarray, "c x y z"]:
-        """A cube whose centre lies inside the head."""
+        """A cube that shows some of the head."""
         volume = store.volume(position[0]).transpose(1, 2, 3, 0)
         for _ in range(8):  # a cube of background teaches nothing; eight throws miss a head once in thousands
             cube = _random_crop(volume, self.patch, rng)

@@ -39,7 +39,8 @@ class Segmenter(torch.nn.Module):
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k h w"]:
         """Logits by class."""
-        padded = layers.padded_to_multiple(x, 32)
+        smallest = 64 if max(x.shape[2:]) <= 32 else 32  # one position left at the bottom could not be normalised
+        padded = layers.padded_to_multiple(x, smallest)
         return layers.cropped_to(self.network(padded), x.shape[2:])
 
     def read(self, volume: Float[np.ndarray, "c x y z"], *, chunk: int = 16) -> Integer[np.ndarray, "x y z"]:

@@ -58,7 +58,9 @@ class TrainingMean(Model):
             total = total + (batch.x * batch.region).double().sum(axes)
             count = count + batch.region.double().sum(axes)
         places = tuple(range(1, total.ndim))
-        self.level = (total.sum(places) / count.sum(places).clamp_min(1)).float()[None]
+        totals, counts = (total.sum(places), count.sum(places)) if places else (total, count)  # sum(()) sums all axes
+        self.level = (totals / counts.clamp_min(1)).float()[None]
+        self.mean = self.level.clone()
         if one_shape:  # voxels outside every training head get the level
             mean = torch.where(count > 0, total / count.clamp_min(1), self.level[0][(..., *(None,) * len(places))])
             self.mean = mean.float()[None]

@@ -98,10 +98,11 @@ def _ssim_parts(fake: Tensor, real: Tensor, data_range: float, window: int) -> t
     """The luminance map and the contrast-structure map of SSIM, Gaussian window of sigma 1.5, interior only."""
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
     a, b = fake.float(), real.float()
-    mean_a, mean_b = _blurred(a, window), _blurred(b, window)
-    variance_a = _blurred(a * a, window) - mean_a * mean_a
-    variance_b = _blurred(b * b, window) - mean_b * mean_b
-    covariance = _blurred(a * b, window) - mean_a * mean_b
+    with torch.autocast(fake.device.type, enabled=False):  # a variance is a small difference of large numbers
+        mean_a, mean_b = _blurred(a, window), _blurred(b, window)
+        variance_a = _blurred(a * a, window) - mean_a * mean_a
+        variance_b = _blurred(b * b, window) - mean_b * mean_b
+        covariance = _blurred(a * b, window) - mean_a * mean_b
     luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
     return luminance, (2 * covariance + c2) / (variance_a + variance_b + c2)
 

@@ -9,7 +9,7 @@ from radloom.networks import layers
 
 
 class PositionNorm(nn.Module):
-    """Each position's channels divided by their root mean square, times a gain (Karras et al. 2018, section 4.2).
+    """Layer normalisation of each position's channels (Ba et al. 2016; between convolutions, Liu et al. 2022).
 
     A group or instance norm takes its statistics over positions: a tile then answers otherwise than the whole volume
     and a slice with a large tumour otherwise than its neighbour. Without any norm training diverges at 1e-3.
@@ -17,12 +17,11 @@ class PositionNorm(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.gain = nn.Parameter(torch.ones(channels))
+        self.gain, self.shift = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Float[Tensor, "b c *s"]) -> Float[Tensor, "b c *s"]:
-        """The normalised features, in the type of x."""
-        scale = torch.rsqrt(x.float().square().mean(1, keepdim=True) + 1e-4)
-        return x * scale.to(x.dtype) * self.gain.to(x.dtype).view(1, -1, *(1,) * (x.ndim - 2))
+        """The normalised features."""
+        return F.layer_norm(x.movedim(1, -1), self.gain.shape, self.gain, self.shift, eps=1e-4).movedim(-1, 1)
 
 
 class _Residual(nn.Module):

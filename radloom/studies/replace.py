@@ -10,7 +10,7 @@ from itertools import combinations
 import numpy as np
 from jaxtyping import Integer
 
-from radloom.data.cohort import Cohort
+from radloom.data.cohort import Cohort, check_one_grid
 from radloom.downstream.segment import Segmenter, SegmenterSettings, train_segmenter
 from radloom.errors import RadloomError
 from radloom.evaluation import Arms, all_arms
@@ -21,7 +21,7 @@ from radloom.results import Results, Row
 from radloom.runfolder import RunFolder
 from radloom.stored import stored
 from radloom.studies.replace_findings import findings
-from radloom.system import Recipe
+from radloom.system import Recipe, Task
 from radloom.types import Image
 from radloom.weights import save_weights
 
@@ -62,7 +62,7 @@ def run(recipe: Recipe, folder: RunFolder, cohort: Cohort) -> dict[str, object]:
     about = {
         "sha256": reader.sha256,
         "parameters": parameters,
-        "dice_val": reader.dice_val,
+        "dice_val": None if np.isnan(reader.dice_val) else reader.dice_val,  # JSON has no NaN
         "patients": reader.patients,
     }
     study = {"name": "replace", **findings(results, recipe.system.task.target), "segmenter": about}
@@ -79,7 +79,7 @@ def _reader(recipe: Recipe, folder: RunFolder, cohort: Cohort) -> Reader:
     settings = SegmenterSettings(**recipe.system.sizes[recipe.size, recipe.dims].study)
     seed = folder.record()["seed"]
     volumes = [store.volume(case)[:, :-1] for case in training]
-    segmenter = train_segmenter(volumes, [_labels(cohort, case) for case in training], classes=1 + len(REGIONS),
+    segmenter = train_segmenter(volumes, [_labels(task, cohort, case) for case in training], classes=1 + len(REGIONS),
                                 settings=settings, seed=seed)  # fmt: skip
     path = folder.path / "segmenter.safetensors"
     save_weights(path, segmenter)
@@ -87,13 +87,18 @@ def _reader(recipe: Recipe, folder: RunFolder, cohort: Cohort) -> Reader:
     for case in cohort.where("val").ids:
         if MASK in cohort.image_columns and cohort.path(case, MASK) is not None:
             read = segmenter.read(np.ascontiguousarray(store.volume(case)[:, :-1].transpose(1, 2, 3, 0)))
-            scores.append(dice(read > 0, _labels(cohort, case) > 0))
+            scores.append(dice(read > 0, _labels(task, cohort, case) > 0))
     return Reader(segmenter, sha256(path), float(np.nanmean(scores)) if scores else float("nan"),
                   len(set(cohort.where("train").table["patient"])))  # fmt: skip
 
 
-def _labels(cohort: Cohort, case: str) -> Integer[np.ndarray, "x y z"]:
-    return cohort.image(case, MASK).voxels.astype(np.int64)
+def _labels(task: Task, cohort: Cohort, case: str) -> Integer[np.ndarray, "x y z"]:
+    check_one_grid(cohort.case(case, [task.inputs[0], MASK]))
+    labels = cohort.image(case, MASK).voxels.astype(np.int64)
+    if not 0 <= labels.min() <= labels.max() <= len(REGIONS):
+        raise RadloomError(f"{MASK} of case {case} has labels {labels.min()} to {labels.max()}",
+                           expected=f"0 to {len(REGIONS)}", do="map them with `radloom data build --map`")  # fmt: skip
+    return labels
 
 
 def replaced_sets(target: Sequence[str]) -> list[tuple[str, ...]]:
@@ -107,7 +112,7 @@ def _read_case(
 ) -> Iterator[Row]:
     task, record = recipe.system.task, folder.record()
     prepared, split = task.read(cohort, case), cohort.case(case, []).split
-    truth, grid = _labels(cohort, case), cohort.image(case, MASK)
+    truth, grid = _labels(task, cohort, case), cohort.image(case, MASK)
     real = prepared.stack(task.keys)
     by_real = segmenter.read(real)
     _keep(folder, grid, by_real, f"{case}.real.real")

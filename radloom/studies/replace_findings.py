@@ -33,17 +33,21 @@ def findings(results: Results, target: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _by_patient(results: Results, metric: str, region: str) -> pd.DataFrame:
-    """One row per patient, a column per (arm, replaced)."""
-    wide = results.values(by=("arm", "replaced"), metric=metric, region=region)
-    return pd.DataFrame(wide.groupby(level="patient", sort=False).mean())
+def _by_case(results: Results, metric: str, region: str) -> pd.DataFrame:
+    """One row per (patient, case), a column per (arm, replaced)."""
+    return results.values(by=("arm", "replaced"), metric=metric, region=region)
+
+
+def _by_patient(cases: pd.DataFrame) -> np.ndarray:
+    """The mean of each patient's cases, over the cases that have every column: a comparison stays paired."""
+    return np.asarray(cases.dropna().groupby(level="patient", sort=False).mean())
 
 
 def _comparisons(results: Results, metric: str) -> list[dict[str, Any]]:
     """Every arm against all-real (metric "dice"), and the model against every baseline on the same replaced set."""
     rows: list[dict[str, Any]] = []
     for region in dict.fromkeys(results.table.loc[results.table["metric"] == metric, "region"]):
-        wide = _by_patient(results, metric, region)
+        wide = _by_case(results, metric, region)
         for arm, replaced in wide.columns:
             if arm == "real":
                 continue
@@ -71,7 +75,7 @@ def _compared(
     wide: pd.DataFrame, metric: str, region: str, one: tuple[str, str], other: tuple[str, str]
 ) -> dict[str, Any]:
     """The mean difference one - other over patients who have both, with its bootstrap interval and signed-rank p."""
-    pairs = wide[[one, other]].dropna().to_numpy()
+    pairs = _by_patient(pd.DataFrame(wide[[one, other]]))
     difference = pairs[:, 0] - pairs[:, 1]
     n = len(difference)
     names = {"replaced": one[1], "arm": one[0], "against": other[0], "region": region, "metric": metric, "n": n}
@@ -88,10 +92,10 @@ def _friedman(results: Results) -> list[dict[str, Any]]:
     """Friedman's test over real and the model's replaced sets, as the paper did, by region."""
     rows = []
     for region in dict.fromkeys(results.table.loc[results.table["metric"] == "dice", "region"]):
-        wide = _by_patient(results, "dice", region)
-        arms = wide[[c for c in wide.columns if c[0] in ("real", "model")]].dropna()
+        wide = _by_case(results, "dice", region)
+        arms = _by_patient(pd.DataFrame(wide[[c for c in wide.columns if c[0] in ("real", "model")]]))
         if len(arms) >= LEAST_PATIENTS and arms.shape[1] >= 3:
-            test = friedman(arms.to_numpy())
+            test = friedman(arms)
             rows.append({"region": region, "n": len(arms), "arms": arms.shape[1], "p": _number(test.p)})
     return rows
 
@@ -108,7 +112,10 @@ def _answer(comparisons: list[dict[str, Any]], everything: str) -> tuple[str, bo
     if losses["model"]["difference"] is None:
         return "No test patient has a tumour that both readings could be compared on.", None
     n = losses["model"]["n"]
-    best = max((a for a in losses if a != "model"), key=lambda a: losses[a]["difference"])
+    best = max(
+        (a for a in losses if a != "model" and losses[a]["difference"] is not None),
+        key=lambda a: losses[a]["difference"],
+    )
     names = " and ".join(key.removeprefix("image.").upper() for key in everything.split("+"))
     sentence = (
         f"With {names} replaced by synthetic images the segmenter's whole-tumour Dice changes by "
@@ -118,11 +125,11 @@ def _answer(comparisons: list[dict[str, Any]], everything: str) -> tuple[str, bo
     )
     if n < LEAST_PATIENTS:
         return f"{sentence}. {n} patients are too few for a verdict.", None
-    beaten = [a for a, c in gains.items() if c["difference"] > 0 and (c["p_holm"] or 1) < 0.05]
+    beaten = [a for a, c in gains.items() if c["p_holm"] is not None and c["p_holm"] < 0.05 and c["difference"] > 0]
     if len(beaten) == len(gains):
-        return f"{sentence}. The generator beats every baseline.", True
+        return f"{sentence}. By this Dice the generator beats every baseline.", True
     rest = ", ".join(a for a in gains if a not in beaten)
-    return f"{sentence}. The generator does not beat: {rest}.", False
+    return f"{sentence}. By this Dice the generator is not shown to beat: {rest}.", False
 
 
 def _with_interval(row: dict[str, Any]) -> str:

@@ -104,7 +104,8 @@ SYSTEM = System(
     sizes=_SIZES,
     study="replace",
     metrics=("psnr", "ssim_slices", "mae", "mse"),
-    claim="synthetic T1 and FLAIR let a segmenter trained on four real sequences work when both are missing",
+    claim="With synthetic T1 and FLAIR a segmenter of four sequences keeps more Dice than with any filling-in that needs no "
+    "generator",
     paper=(
         Figure("median MSE of T1", "0.005-0.013", "abstract"),
         Figure("median MSE of FLAIR", "0.004-0.103", "abstract"),

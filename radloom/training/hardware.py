@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from pathlib import Path
@@ -19,7 +20,8 @@ def launched_fabric() -> Fabric:
     """A launched Fabric: one process alone, or this process of those that torchrun or SLURM started."""
     from lightning_fabric import Fabric
 
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning threads halve the speed of a shared machine
+    # Fabric would announce the precision on every command
+    logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", os.environ.get("SLURM_NTASKS_PER_NODE", "1")))
     nodes = int(os.environ.get("GROUP_WORLD_SIZE", os.environ.get("SLURM_NNODES", "1")))
     alone = processes * nodes == 1
@@ -78,4 +80,5 @@ def reduce_gradients(fabric: Fabric, parameters: list[torch.nn.Parameter]) -> No
     torch.distributed.all_reduce(flat)
     flat /= fabric.world_size
     for parameter, mean in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
-        parameter.grad = mean.view_as(parameter)
+        # in the parameter's memory order: the fused optimiser walks through memory and would mix the weights up
+        parameter.grad = torch.empty_like(parameter).copy_(mean.view_as(parameter))

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from radloom.data.augment import flipped, with_other_contrast
 from radloom.data.views import Store, View
 from radloom.errors import RadloomError
 from radloom.given import Given
@@ -39,6 +40,7 @@ class Examples:
     view: View
     store: Store
     positions: list[tuple[str, int]]
+    training: Training
     seed: int
 
     def batch(self, first: int, count: int, *, attempt: int) -> tuple[Tensor, Given]:
@@ -47,7 +49,9 @@ class Examples:
         for index in range(first, first + count):
             epoch, place = divmod(index, len(self.positions))
             chosen = self.positions[self._order(epoch, attempt)[place]]
-            cuts.append(self.view.cut(self.store, chosen, numpy_stream(self.seed, "cut", attempt, index)))
+            rng = numpy_stream(self.seed, "cut", attempt, index)
+            cut = flipped(self.view.cut(self.store, chosen, rng), self.training.flip, rng)
+            cuts.append(with_other_contrast(cut, len(self.task.inputs), self.training.jitter, rng))
         return self.task.examples(np.stack(cuts))
 
     def _order(self, epoch: int, attempt: int) -> np.ndarray:
@@ -148,7 +152,7 @@ class Watch:
 
     log: Callable[[int, float, dict[str, float]], None]
     preview: Callable[[int, Model], None]
-    saved: Callable[[int], None]
+    saving: Callable[[int], None]
     stop: Callable[[], bool]
     log_every: int
     preview_every: int
@@ -160,11 +164,13 @@ def run_steps(trainer: Trainer, examples: Examples, state: Path, watch: Watch) -
 
     Raises RadloomError when the gradients stop being finite again and again, or when `watch.stop` says so.
     """
-    if (state / "counters.json").is_file():
+    resumed = (state / "counters.json").is_file()
+    trainer.fabric.barrier()  # every process has looked before the first one writes
+    if resumed:
         trainer.counters = load_state(state, trainer.model, trainer.average, trainer.optimisers)
     else:
         _save(trainer, state)
-    watch.saved(trainer.counters.step)
+    watch.saving(trainer.counters.step)
     counters, steps = trainer.counters, trainer.training.steps
     batch, world, rank = trainer.training.batch, trainer.fabric.world_size, trainer.fabric.global_rank
     started = time.perf_counter() - counters.seconds
@@ -173,21 +179,20 @@ def run_steps(trainer: Trainer, examples: Examples, state: Path, watch: Watch) -
         losses = trainer.step(*examples.batch(first, batch, attempt=counters.rollbacks))
         done = counters.step
         counters.seconds = time.perf_counter() - started
-        due = done % watch.save_every == 0 or done == steps
+        asked = done < steps and watch.stop()
+        due = done % watch.save_every == 0 or done == steps or asked
         if (done % _CHECK_EVERY == 0 or due) and bool(trainer.broken):
             _roll_back(trainer, state)
             counters = trainer.counters
             continue
         if done % watch.log_every == 0 or done == steps:
             watch.log(done, counters.seconds, _means(trainer.fabric, losses))
-        if due:
-            _save(trainer, state)
-            watch.saved(done)
         if done % watch.preview_every == 0 or done == steps:
             watch.preview(done, trainer.average)
-        if done < steps and watch.stop():
+        if due:  # the table first: what it has beyond the state is dropped on resume, what it lacks would stay lost
+            watch.saving(done)
             _save(trainer, state)
-            watch.saved(done)
+        if asked:
             raise RadloomError(f"stopped after step {done} of {steps}; nothing is lost", do="continue with --resume")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,8 @@ from radloom.system import Task
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+_SECONDS_BETWEEN_LINES = 5.0
 
 
 @dataclass
@@ -140,10 +143,13 @@ def _middle(image: np.ndarray) -> np.ndarray:
 
 
 class Bar:
-    """A progress bar with time left on a terminal; a line every tenth elsewhere; silent on other processes."""
+    """A progress bar with time left on a terminal; silent on other processes.
+
+    Elsewhere a line every tenth, but not sooner than 5 seconds after the line before, and one for the last step.
+    """
 
     def __init__(self, steps: int, *, silent: bool) -> None:
-        self.steps, self.silent, self.tenth = steps, silent, -1
+        self.steps, self.silent, self.tenth, self.said = steps, silent, 0, time.monotonic()
         self.bar = None
         if not silent and sys.stderr.isatty():
             from rich.console import Console
@@ -159,10 +165,15 @@ class Bar:
         """Shows that `step` steps are done; `first` is where this process began."""
         if self.bar is not None:
             self.bar.update(self.task, completed=step)
-        elif not self.silent and step > first and 10 * step // self.steps > self.tenth:
-            self.tenth = 10 * step // self.steps
+        elif not self.silent and self._due(step, first):
+            self.tenth, self.said = 10 * step // self.steps, time.monotonic()
             left = seconds / step * (self.steps - step)
-            print(f"train: step {step} of {self.steps}, {left:.0f} s left", file=sys.stderr, flush=True)
+            rest = f"{left:.0f} s left" if step < self.steps else f"done in {seconds:.0f} s"
+            print(f"train: step {step} of {self.steps}, {rest}", file=sys.stderr, flush=True)
+
+    def _due(self, step: int, first: int) -> bool:
+        new_tenth = step > first and 10 * step // self.steps > max(self.tenth, 10 * first // self.steps)
+        return step == self.steps or (new_tenth and time.monotonic() - self.said >= _SECONDS_BETWEEN_LINES)
 
     def close(self) -> None:
         """Takes the bar away."""

@@ -40,6 +40,7 @@ def load_state(folder: Path, model: Model, average: Model, optimisers: Optimiser
     load_tensors(average, folder / "average.safetensors")
     saved = load_file(folder / "optimisers.safetensors")
     for turn, optimiser in optimisers.items():
+        optimiser.state.clear()  # a state saved before the first step has no moments
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
         for i, parameter in enumerate(parameters):
             kept = {
@@ -49,7 +50,7 @@ def load_state(folder: Path, model: Model, average: Model, optimisers: Optimiser
             }
             if kept:
                 moments = {n: torch.empty_like(parameter).copy_(kept[n]) for n in ("exp_avg", "exp_avg_sq")}
-                optimiser.state[parameter] = {"step": kept["step"], **moments}
+                optimiser.state[parameter] = {"step": kept["step"].to(parameter.device), **moments}
     return Counters(**read_json(folder / "counters.json"))
 
 

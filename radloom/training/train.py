@@ -41,7 +41,7 @@ def train(recipe: Recipe, folder: RunFolder, fabric: Fabric, *, seed: int) -> No
     task = recipe.system.task
     trainer = new_trainer(recipe, fabric, seed, lambda: whole_volumes(task, store, training))
     view = recipe.view()
-    examples = Examples(task, view, store, view.positions(store, training), seed)
+    examples = Examples(task, view, store, view.positions(store, training), recipe.training, seed)
     typical = _typical(folder, task, store, training)
     glimpse = _glimpse(task, view, store, watched or training, "validation" if watched else "training", typical)
     with _asked_to_stop(fabric) as stop:
@@ -74,7 +74,7 @@ def _run(trainer: Trainer, examples: Examples, folder: RunFolder, glimpse: Glimp
         losses.write()
         draw_progress(folder.path / "progress.png", losses.table(), glimpse, drawn, f"step {step} of {steps}")
 
-    def saved(step: int) -> None:
+    def saving(step: int) -> None:
         if not begun:
             begun.append(step)
             losses.resume(step)
@@ -82,7 +82,7 @@ def _run(trainer: Trainer, examples: Examples, folder: RunFolder, glimpse: Glimp
             losses.write()
 
     save_every = max(1, steps // 10)
-    watch = Watch(log, preview, saved, stop.is_set, log_interval(steps), max(1, -(-steps // 5)), save_every)
+    watch = Watch(log, preview, saving, stop.is_set, log_interval(steps), max(1, -(-steps // 5)), save_every)
     try:
         run_steps(trainer, examples, folder.state, watch)
     finally:

@@ -15,10 +15,16 @@ _MASKS = ("mask", "dseg", "roi")
 
 
 def recognise(folder: Path) -> list[Entry] | None:
-    """The entries of a BIDS folder; None when it has no folder sub-*. Functional and diffusion images are left out."""
+    """The entries of a BIDS folder; None when it has no folder sub-* with a file sub-*.
+
+    Functional and diffusion images are left out.
+    """
     if not any(path.is_dir() for path in folder.glob("sub-*")):
         return None
-    entries = [entry for entry in map(_entry, scan(folder)) if entry]
+    found = [one for one in scan(folder) if not one.is_series and one.title.startswith("sub-")]
+    entries = [entry for entry in map(_entry, found) if entry]
+    if not found:
+        return None  # such as DICOM series of patients called sub-*
     if not entries:
         raise RadloomError(
             f"{folder} has folders sub-* but no anatomical image",
@@ -31,7 +37,7 @@ def recognise(folder: Path) -> list[Entry] | None:
 def _entry(found: Found) -> Entry | None:
     *words, suffix = found.title.split("_")
     entities = dict(word.split("-", 1) for word in words if "-" in word)
-    if "sub" not in entities or found.is_series:
+    if "sub" not in entities:
         return None
     derived = found.parts[0] == "derivatives"
     column = _mask(entities, words, found) if suffix in _MASKS else None if derived else _SUFFIXES.get(suffix)
