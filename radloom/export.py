@@ -8,6 +8,7 @@ from typing import Any
 
 from radloom import __version__
 from radloom.data.cohort import Cohort
+from radloom.data.source_grid import on_source_grid
 from radloom.errors import RadloomError
 from radloom.files import read_json, whole_folder
 from radloom.io import read
@@ -21,7 +22,8 @@ _MODALITIES = {"image.ct": "CT", "image.pet": "PT"}  # every other image is an M
 def export_dicom(run: Path, out: Path, *, burn_in: str = "") -> list[Path]:
     """The new folders of DICOM files, one for each drawn image of the run; `burn_in` is drawn into every slice.
 
-    Patient and study come from the source series where the cohort's images are DICOM. Raises RadloomError when
+    Patient and study come from the source series where the cohort's images are DICOM; images that `data build`
+    resampled return to the grid of the source's files. Raises RadloomError when
     nothing was drawn or `out` exists.
     """
     RunFolder.open(run)
@@ -45,8 +47,10 @@ def export_dicom(run: Path, out: Path, *, burn_in: str = "") -> list[Path]:
             provenance = Provenance(about["system"], __version__, about["weights_sha256"],
                                     name if source else f"{about['patient']} of {name}",
                                     about["split_hash"], about["seed"], synthetic=True)  # fmt: skip
-            write_series(read(path.with_suffix(".nii.gz")), temporary / place, provenance=provenance,
-                         source=source, modality=_MODALITIES.get(about["key"], "MR"),
+            drawn = read(path.with_suffix(".nii.gz"))
+            image = on_source_grid(drawn, cohorts[table], about["case"], about["condition"][0])
+            write_series(image, temporary / place, provenance=provenance, source=source,
+                         modality=_MODALITIES.get(about["key"], "MR"),
                          description=contrast.upper(), burnt_in=burn_in)  # fmt: skip
             names.append(place)
     return [out / name for name in names]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from radloom.data.cohort import Cohort
-from radloom.data.transforms import PadOrCrop, Rescale, Resample
+from radloom.data.transforms import PadOrCrop, Resample, Rescale
 from radloom.errors import RadloomError
 from radloom.io.orient import Reorient
 from radloom.types import Image, Transform

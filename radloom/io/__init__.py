@@ -72,7 +72,7 @@ def write(image: Image, path: str | Path, *, description: str = "") -> None:
     elif found in DICOM:
         raise RadloomError(
             f"cannot write {path}: DICOM needs to know where the image comes from",
-            do="use radloom export --dicom (in Python: radloom.io.dicom_write.write_series)",
+            do="use radloom export (in Python: radloom.io.dicom_write.write_series)",
         )
     else:
         known = " ".join(NIFTI + ITK + RASTER + RAW)

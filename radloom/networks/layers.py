@@ -5,7 +5,33 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-_CONV = {2: nn.Conv2d, 3: nn.Conv3d}
+
+class _Conv2d(nn.Conv2d):
+    """A convolution that pads by itself where an axis is shorter than the kernel.
+
+    There PyTorch 2.13 on a CPU leaves parts of the weight's bfloat16 gradient unset: NaN, or numbers near 1e30.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        if min(input.shape[2:]) >= max(self.kernel_size):
+            return super().forward(input)
+        return F.conv2d(_zero_padded(input, self.padding), self.weight, self.bias, self.stride)
+
+
+class _Conv3d(nn.Conv3d):
+    """The same in 3D."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if min(input.shape[2:]) >= max(self.kernel_size):
+            return super().forward(input)
+        return F.conv3d(_zero_padded(input, self.padding), self.weight, self.bias, self.stride)
+
+
+def _zero_padded(x: Tensor, padding: str | tuple[int, ...]) -> Tensor:
+    return F.pad(x, [int(width) for width in reversed(padding) for _ in range(2)])
+
+
+_CONV = {2: _Conv2d, 3: _Conv3d}
 _INSTANCE = {2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
 _BATCH = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 _PAD = {2: nn.ReflectionPad2d, 3: nn.ReflectionPad3d}

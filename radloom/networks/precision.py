@@ -8,7 +8,10 @@ Network = TypeVar("Network", bound=torch.nn.Module)
 
 
 def has_fast_bfloat16(device: str) -> bool:
-    """Whether a device, "cpu" or "cuda", multiplies bfloat16 in hardware (a GPU since Ampere; a CPU with AMX or AVX512-BF16)."""
+    """Whether a device, "cpu" or "cuda", multiplies bfloat16 in hardware.
+
+    A GPU does since Ampere, a CPU with AMX or AVX512-BF16.
+    """
     if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     found = torch.cpu.get_capabilities()

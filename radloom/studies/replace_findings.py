@@ -16,7 +16,7 @@ from radloom.stats.multiplicity import holm
 from radloom.stats.tests import wilcoxon
 
 QUESTION = "How much Dice does a segmenter that learned from real sequences lose when some sequences are synthetic?"
-LEAST_PATIENTS = 6  # with fewer, even the smallest two-sided p of a signed-rank test exceeds 0.03
+LEAST_PATIENTS = 9  # with fewer, even the smallest p of a signed-rank test stays above 0.05 after Holm over 9
 
 
 def findings(results: Results, target: Sequence[str]) -> dict[str, Any]:

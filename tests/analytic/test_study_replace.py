@@ -141,7 +141,7 @@ def test_answer_names_the_losses_the_best_baseline_and_the_number_of_patients() 
 
 
 def test_equal_values_and_absent_regions_give_no_number_that_was_not_measured() -> None:
-    results = table(8, lambda *_: 0.0).table
+    results = table(12, lambda *_: 0.0).table
     results["value"] = np.where(results["region"] == "enhancing", np.nan, 0.5)
     found = findings(Results(results), TARGET)
     gain = comparison(found, "model", "cubic")

@@ -76,7 +76,11 @@ def test_there_is_one_row_per_case_arm_target_region_and_metric(made: Made) -> N
 
 def test_values_are_those_of_the_metric_on_the_arms_image(made: Made) -> None:
     recipe, folder, cohort = made
-    table = Results.read(folder.results).table.set_index(["case", "arm", "target", "region", "metric"])["value"]
+    table = (
+        Results.read(folder.results)
+        .table.set_index(["case", "arm", "target", "region", "metric"])["value"]
+        .sort_index()
+    )
     case = cohort.where("test").ids[1]
     prepared = recipe.system.task.read(cohort, case)
     real = prepared.channels["image.flair"][prepared.region].astype(float)

@@ -171,3 +171,23 @@ def test_polynomial_keeps_its_digits_under_autocast_and_has_nothing_to_train() -
     assert torch.equal(drawn, model(x))
     assert not list(model.parameters())
     assert len(model.monomials) == sum(len(list(combinations_with_replacement(range(2), n))) for n in range(4))
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize(("kernel", "stride", "length"), [(4, 1, 3), (4, 2, 3), (3, 1, 2), (3, 2, 1), (3, 1, 5)])
+def test_convolution_of_a_short_axis_has_the_gradient_of_float32_under_bfloat16(
+    kernel: int, stride: int, length: int, dims: int
+) -> None:
+    torch.manual_seed(0)
+    conv = layers.conv(dims, 32, 8, kernel, stride=stride, padding=1)
+    x, gradients = noise(1, 32, *(length,) * dims), []
+    for cast in (False, *(True,) * 20):
+        dirt = [torch.full((size,), 1e30) for size in (64, 256, 1024, 4096, 16384, 65536)]  # what memory may hold
+        del dirt
+        conv.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=cast):
+            y = conv(x)
+        y.float().square().sum().backward()
+        gradients.append(next(conv.parameters()).grad.clone())
+    for gradient in gradients[1:]:
+        assert (gradient - gradients[0]).abs().max() < 0.03 * gradients[0].abs().max()

@@ -18,9 +18,9 @@ CLI = (sys.executable, "-m", "radloom")
 
 
 def radloom(*arguments, cwd=None) -> subprocess.CompletedProcess:
-    """The command's answer: training in a process of its own, the rest in this one, which is quicker."""
+    """The command's answer: training and report in a process of their own, the rest in this one."""
     command = [*map(str, arguments)]
-    if {"run", "train", "plan"} & {*command[:1]}:
+    if {"run", "train", "plan", "report"} & {*command[:1]}:
         return subprocess.run([*CLI, *command], capture_output=True, text=True, cwd=cwd)
     out, err = StringIO(), StringIO()
     with (

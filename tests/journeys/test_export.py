@@ -27,7 +27,7 @@ def study(tmp_path_factory) -> Path:
     from radloom.phantom import write_cohort
 
     folder = tmp_path_factory.mktemp("study")
-    write_cohort("brain", folder / "made", subjects=5, seed=0, shape=(32, 36, 8), disease="tumour")
+    write_cohort("brain", folder / "made", subjects=5, seed=0, shape=(64, 72, 12), disease="tumour")
     command = [sys.executable, "-m", "radloom", "train", SYSTEM, "--data", folder / "made", "--out", folder / "run",
                "--size", "tiny", "--set", "steps=2"]  # fmt: skip
     subprocess.run(list(map(str, command)), check=True, capture_output=True)
@@ -106,7 +106,7 @@ def _check_marks(slice_: pydicom.Dataset, patient: str) -> None:
     assert slice_.SyntheticData == "YES"
     assert list(slice_.ImageType)[:2] == ["DERIVED", "SECONDARY"]
     assert slice_.SeriesDescription.startswith("SYNTHETIC ")
-    assert slice_.BurnedInAnnotation == "YES"
+    assert "SYNTHETIC" in slice_.ImageComments  # --burn-in drew it into the pixels
     assert len(slice_.SourceImageSequence) == 1  # the slice at the same place
     assert SYSTEM in slice_.DerivationDescription
 
@@ -129,7 +129,7 @@ def test_files_in_another_orientation_get_images_on_their_own_grid(study, tmp_pa
     for key in ("t1c", "t2"):
         image = nib.nifti1.load(study / "made" / "images" / f"sub-0002.{key}.nii.gz")
         lps = np.asarray(image.dataobj)[::-1, ::-1]
-        affine = image.affine @ np.array([[-1, 0, 0, 31], [0, -1, 0, 35], [0, 0, 1, 0], [0, 0, 0, 1]])
+        affine = image.affine @ np.array([[-1, 0, 0, 63], [0, -1, 0, 71], [0, 0, 1, 0], [0, 0, 0, 1]])
         assert nib.orientations.aff2axcodes(affine) == ("L", "P", "S")
         nib.nifti1.Nifti1Image(lps, affine).to_filename(tmp_path / "lps" / f"{key}.nii.gz")
         row[f"image.{key}"] = f"{key}.nii.gz"
