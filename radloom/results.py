@@ -81,7 +81,9 @@ class Results:
             table = table.loc[table[column] == value]
         wide = table.pivot_table(index=["patient", "case"], columns=list(by), values="value", dropna=False, sort=False)
         made = set(table[list(by)].itertuples(index=False, name=None))
-        return wide.loc[:, [c for c in wide.columns if (c if isinstance(c, tuple) else (c,)) in made]]
+        cases = set(table[["patient", "case"]].itertuples(index=False, name=None))
+        rows = [case for case in wide.index if case in cases]
+        return wide.loc[rows, [c for c in wide.columns if (c if isinstance(c, tuple) else (c,)) in made]]
 
 
 _TYPES: Any = {name: "str" for name in COLUMNS if name not in ("seed", "value")}

@@ -19,7 +19,6 @@ from radloom.models.model import Model
 from radloom.runfolder import RunFolder
 from radloom.stored import stored, whole_volumes
 from radloom.system import Recipe, Task
-from radloom.training import hardware
 from radloom.training.loop import Examples, Trainer, Watch, log_interval, new_trainer, run_steps
 from radloom.training.progress import Bar, Glimpse, LossTable, draw_progress
 from radloom.weights import save_weights
@@ -93,7 +92,7 @@ def _same_threads(folder: RunFolder) -> None:
     """Uses as many threads as the run began with: a sum in another order has other last bits."""
     path = folder.path / "threads.json"
     if not path.is_file():
-        write_json(path, hardware.idle_threads())
+        write_json(path, torch.get_num_threads())
     torch.set_num_threads(int(read_json(path)))
 
 
