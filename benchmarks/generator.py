@@ -125,7 +125,7 @@ def _round(kind: str, choice: Choice, job: Job, work: Path) -> dict[str, Any]:
     write_json(work / "job.json", asdict(job))
     command = [sys.executable, str(HERE / "generator_round.py"), str(work / "job.json"), str(answer_path)]
     # waiting threads that spin slow a shared machine, and libgomp reads this before Python starts
-    surroundings = {**os.environ, "OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": str(job.threads)}
+    surroundings = {**os.environ, "OMP_NUM_THREADS": str(job.threads)}
     try:
         done = subprocess.run(
             command, env=surroundings, capture_output=True, text=True, check=False, timeout=300 + 3 * job.seconds

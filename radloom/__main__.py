@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import sys
 
 from radloom.errors import RadloomError
@@ -20,7 +19,6 @@ _DISK = {
 
 def main() -> None:
     """Runs the command line."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch loads: spinning threads halve a shared machine
     from radloom.cli import app
 
     try:
