@@ -114,7 +114,8 @@ def _tumour(table: Fidelity) -> str:
     if model is None or best is None or not model.n:
         return ""
     arm, cell = best
-    word = "smaller" if model.mean < cell.mean else "not smaller"
+    shown = cell.model is None or cell.model.p_holm < 0.05
+    word = "not smaller" if model.mean >= cell.mean else "smaller" if shown else "not shown to be smaller"
     figures = f"{names.fixed(model.mean, 3)} against {names.fixed(cell.mean, 3)}"
     tested = f", Holm-adjusted {names.p_value(cell.model.p_holm)}" if cell.model else ""
     return (
