@@ -17,7 +17,7 @@ test: $(STAMP)  ## the tests
 check: $(STAMP)  ## format, lint, types, import layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
 setup: $(STAMP)
