@@ -28,7 +28,7 @@ def page(rows: Sequence[Row], *, command: str, rehearsal: bool, shape: Sequence[
     timed, pilot, cubic = ([row for row in good if row["kind"] == k] for k in ("timed", "pilot", "closed form"))
     parts = ["# Generator: images per second, memory and PSNR after equal seconds", ""]
     if rehearsal:
-        parts += ["**A smaller budget than the default of this benchmark, which takes about 20 minutes.**", ""]
+        parts += ["**A rehearsal with a small budget, not a result: do not quote these numbers.**", ""]
     if good:
         parts += [*_setting(timed or good, command, shape, subjects), ""]
     parts += [*_markdown(COLUMNS, _lines(timed, cubic)), "", *_ratios(timed), ""]

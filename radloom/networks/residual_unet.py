@@ -42,7 +42,7 @@ class ResidualUNet(nn.Module):
 
     channels: width at each level, the first at 1/patch of the resolution, each next at half of the one before.
     blocks: residual blocks per level and side. patch: edge of the patches that the stem turns into channels
-    (2 is 2-3 times as fast as 1 at equal quality; see docs/explanation/generator.md).
+    (2 leaves out the full resolution; see docs/explanation/generator.md).
     """
 
     def __init__(

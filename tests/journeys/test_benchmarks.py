@@ -62,7 +62,7 @@ def test_a_rehearsal_of_the_generators_writes_a_whole_table(tmp_path: Path) -> N
     assert [row[0] for row in table[2:]] == ["residual U-Net, 2x2 patch stem (ours)",
                                              "full recipe: cubic map + correction + estimate",
                                              "cubic voxel-wise map"]  # fmt: skip
-    assert "smaller budget than the default" in page
+    assert "do not quote" in page
     assert all(f"- {entry}: " in page for entry in ("machine", "date", "commit", "versions", "command"))
 
 
