@@ -46,27 +46,46 @@ def _numbers(text: str | None, name: str, count: int) -> tuple[float, ...] | Non
 
 @app.command()
 def phantom(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="brain")],
     out: Out,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A cohort's name; see `radloom data phantoms`.")],
     subjects: Annotated[int, typer.Option("--subjects", min=1)] = 64,
     seed: Annotated[int, typer.Option("--seed", help="One seed, one cohort, on every machine.")] = 0,
-    shape: Annotated[str, typer.Option("--shape", help="Voxels along x, y, z.")] = "96,96,24",
-    disease: Annotated[str, typer.Option("--disease", help="tumour, ms or none.")] = "tumour",
+    shape: Annotated[
+        str | None, typer.Option("--shape", help="Voxels along x, y, z; the cohort's own unless given.")
+    ] = None,
+    variant: Annotated[
+        str | None, typer.Option("--variant", metavar="WORD", help="A form of the cohort, such as ms for brain.")
+    ] = None,
+    images: Annotated[
+        str | None, typer.Option("--images", metavar="A,B", help="Which images to draw, such as t1,flair.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Simulate an embedded cohort.
 
     It proves software and method, never a clinical claim.
     """
-    from radloom.errors import RadloomError
     from radloom.phantom import write_cohort
 
-    x, y, z = (int(n) for n in _numbers(shape, "--shape", 3) or ())
-    if disease not in ("tumour", "ms", "none"):
-        raise RadloomError(f"--disease {disease} is unknown", expected="tumour, ms or none")
-    write_cohort(name, out, subjects=subjects, seed=seed, shape=(x, y, z), disease=disease)  # pyright: ignore
-    text = f"{subjects} simulated cases in {out}\nnext: radloom data inspect {quote(str(out))}"
+    size = _numbers(shape, "--shape", 3)
+    write_cohort(
+        name, out, subjects=subjects, seed=seed, variant=variant,
+        shape=None if size is None else (int(size[0]), int(size[1]), int(size[2])),
+        images=None if images is None else images.split(","),
+    )  # fmt: skip
+    text = f"{subjects} simulated subjects in {out}\nnext: radloom data inspect {quote(str(out))}"
     print_answer({"cohort": out, "subjects": subjects}, json, text)
+
+
+@app.command()
+def phantoms(json: Json = False) -> None:
+    """List the embedded cohorts."""
+    from radloom.phantom import load, names
+
+    found = [load(name) for name in names()]
+    rows = [{"name": one.name, "shows": one.shows, "shape": one.shape, "variants": one.variants,
+             "images": one.images} for one in found]  # fmt: skip
+    print_answer(rows, json, "\n".join(f"{one.name:14} {one.shows}" for one in found))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Simulated cohorts on disk: images, table and description; what is in an image is brain.py's matter."""
+"""Simulated cohorts on disk: images, table and description; what is in an image is the cohort's own matter."""
 
 from __future__ import annotations
 
@@ -11,51 +11,62 @@ import numpy as np
 from radloom.errors import RadloomError
 from radloom.files import whole_folder, write_json
 from radloom.io import write
-from radloom.phantom.anatomy import head_grid, load_atlas
-from radloom.phantom.brain import CONTRASTS, DISEASES, DiseaseName, subject
+from radloom.phantom.cohorts import load
+from radloom.phantom.simulation import Request, Simulation
 from radloom.random import numpy_stream
 from radloom.types import Case
 
 SPLITS = ("train", "val", "test")
 WORKERS = 2  # NumPy, SciPy and zlib release the interpreter lock, so that threads are enough
+Shares = tuple[float, float, float]
 
 
-def write_brain(
+def write_cohort(
+    name: str,
     out: Path | str,
     *,
     subjects: int = 64,
     seed: int = 0,
-    shape: tuple[int, int, int] = (96, 96, 24),
-    contrasts: Sequence[str] = ("t1", "t1c", "t2", "flair"),
-    disease: DiseaseName = "tumour",
-    splits: tuple[float, float, float] = (0.6, 0.15, 0.25),
+    shape: tuple[int, int, int] | None = None,
+    variant: str | None = None,
+    images: Sequence[str] | None = None,
+    splits: Shares = (0.6, 0.15, 0.25),
+    workers: int = WORKERS,
 ) -> Path:
-    """The path of `out`, now holding images/, cohort.csv and cohort.json of simulated brains."""
+    """The folder `out`, now holding the simulated cohort `name`: images/, cohort.csv and cohort.json.
+
+    Subject i depends on the request and i alone, not on how many subjects or workers there are. shape: (x, y, z).
+    variant, images: one of the cohort's forms, and which keys to draw; the cohort's usual ones unless given.
+    """
     import pandas
 
-    out, shape = Path(out), (shape[0], shape[1], shape[2])
-    _check(out, subjects=subjects, contrasts=contrasts, disease=disease, splits=splits)
-    head_grid(shape, centre_z_mm=0.0)  # refuses an impossible shape before the work
-    names = split_of_subjects(subjects, splits, seed=seed)
-    atlas = load_atlas()
+    simulation, out = load(name), Path(out)
+    request = Request(
+        seed,
+        simulation.shape if shape is None else (shape[0], shape[1], shape[2]),
+        simulation.variants[0] if variant is None else variant,
+        simulation.usual if images is None else tuple(images),
+    )
+    _check(simulation, request, out, subjects=subjects, splits=splits)
+    make_subject = simulation.begin(request)
+    split = split_of_subjects(subjects, splits, seed=seed, name=name)
     with whole_folder(out) as folder:
         (folder / "images").mkdir()
 
-        def make(index: int) -> dict[str, object]:
-            case = subject(atlas, index, seed=seed, shape=shape, contrasts=contrasts, disease=disease)
-            return _write_case(case, folder, split=names[index])
+        def make(index: int) -> list[dict[str, object]]:
+            return [_write_case(case, folder, split=split[index]) for case in make_subject(index)]
 
-        with ThreadPoolExecutor(WORKERS) as pool:
-            rows = list(pool.map(make, range(subjects)))
+        with ThreadPoolExecutor(workers) as pool:
+            rows = [row for made in pool.map(make, range(subjects)) for row in made]
         pandas.DataFrame(rows).to_csv(folder / "cohort.csv", index=False)
-        about = {"simulated": True, "generator": "brain", "seed": seed, "subjects": subjects, "shape": list(shape),
-                 "contrasts": list(contrasts), "disease": disease, "splits": list(splits),
-                 "labels": {"label.idh": "1 mutant, 0 wild type"}}  # fmt: skip
+        about = {"simulated": True, "generator": name, "seed": seed, "subjects": subjects,
+                 "shape": list(request.shape), "variant": request.variant, "images": list(request.images),
+                 "splits": list(splits), "labels": dict(simulation.labels)}  # fmt: skip
         write_json(folder / "cohort.json", about)
     return out
 
 
-def split_of_subjects(subjects: int, splits: tuple[float, float, float], *, seed: int) -> list[str]:
+def split_of_subjects(subjects: int, splits: Shares, *, seed: int, name: str) -> list[str]:
     """One of train, val and test for each subject, in random order; every share above 0 gets a subject if it can."""
     ends = np.rint(np.cumsum(splits) / sum(splits) * subjects).astype(int)
     counts = np.diff(ends, prepend=0)
@@ -63,24 +74,24 @@ def split_of_subjects(subjects: int, splits: tuple[float, float, float], *, seed
         if splits[wanted] > 0 and counts[wanted] == 0 and counts.max() > 1:
             counts[counts.argmax()] -= 1
             counts[wanted] += 1
-    order = numpy_stream(seed, "brain", "split", subjects).permutation(subjects)
+    order = numpy_stream(seed, name, "split", subjects).permutation(subjects)
     return [SPLITS[i] for i in np.repeat(np.arange(len(splits)), counts)[order]]
 
 
-def _check(
-    out: Path, *, subjects: int, contrasts: Sequence[str], disease: str, splits: tuple[float, float, float]
-) -> None:
+def _check(simulation: Simulation, request: Request, out: Path, *, subjects: int, splits: Shares) -> None:
     if out.exists():
         raise RadloomError(f"{out} already exists", expected="a new folder", do="remove it or choose another")
     if subjects < 1:
         raise RadloomError(f"a cohort of {subjects} subjects", expected="at least 1")
-    unknown = [one for one in contrasts if one not in CONTRASTS]
-    if unknown or not contrasts:
-        raise RadloomError(f"unknown contrasts {unknown}", expected=f"some of {', '.join(CONTRASTS)}")
-    if len(set(contrasts)) < len(contrasts):
-        raise RadloomError(f"contrasts {', '.join(contrasts)} name one twice", expected="each once")
-    if disease not in DISEASES:
-        raise RadloomError(f"unknown disease {disease!r}", expected=f"one of {', '.join(DISEASES)}")
+    if len(request.shape) != 3 or min(request.shape) < 1:
+        raise RadloomError(f"cannot make images of shape {request.shape}", expected="three sizes of at least 1 voxel")
+    unknown = [one for one in request.images if one not in simulation.images]
+    if unknown or not request.images:
+        raise RadloomError(f"unknown images {unknown}", expected=f"some of {', '.join(simulation.images)}")
+    if len(set(request.images)) < len(request.images):
+        raise RadloomError(f"images {', '.join(request.images)} name one twice", expected="each once")
+    if request.variant not in simulation.variants:
+        raise RadloomError(f"unknown variant {request.variant!r}", expected=f"one of {', '.join(simulation.variants)}")
     if len(splits) != 3 or min(splits) < 0 or abs(sum(splits) - 1) > 1e-6:
         raise RadloomError(f"splits {splits}", expected="three shares of train, val and test that sum to 1")
 
@@ -90,7 +101,8 @@ def _write_case(case: Case, folder: Path, *, split: str) -> dict[str, object]:
         "case": case.id, "patient": case.patient, "site": case.site, "vendor": case.vendor, "split": split
     }  # fmt: skip
     for key, image in case.images.items():
-        name = f"images/{case.id}.{key.split('.')[1]}.nii.gz"
+        kind, entry = key.split(".", 1)
+        name = f"images/{case.id}.{entry if kind == 'image' else key}.nii.gz"
         write(image, folder / name, description="radloom: simulated")
         row[key] = name
-    return row | dict(case.labels)
+    return row | dict(case.labels) | dict(case.text)

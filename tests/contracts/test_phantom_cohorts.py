@@ -8,7 +8,7 @@ import pytest
 
 from radloom.data.cohort import Cohort
 from radloom.errors import RadloomError
-from radloom.phantom import COHORTS, write_cohort
+from radloom.phantom import load, names, write_cohort
 
 SMALL = (32, 32, 6)
 
@@ -17,27 +17,44 @@ def voxels(cohort: Cohort, case: str) -> dict[str, np.ndarray]:
     return {key: image.voxels for key, image in cohort.case(case).images.items()}
 
 
-@pytest.mark.parametrize("name", COHORTS)
+@pytest.mark.parametrize("name", names())
 def test_cohort_loads_and_says_that_it_is_simulated(name: str, tmp_path: Path) -> None:
-    cohort = Cohort.read(write_cohort(name, tmp_path / "c", subjects=4, shape=SMALL))
-    assert len(cohort) == 4
+    simulation = load(name)
+    cohort = Cohort.read(write_cohort(name, tmp_path / "c", subjects=4, shape=simulation.small))
+    assert len(cohort.patients) == 4
     assert cohort.about["simulated"] is True
     assert cohort.about["generator"] == name
     assert set(cohort.table["split"]) == {"train", "val", "test"}
     case = cohort.case(cohort.ids[0])
-    assert {"image.t1", "image.t1c", "image.t2", "image.flair", "mask.tumour", "mask.brain"} <= set(case.images)
-    assert all(image.shape == SMALL for image in case.images.values())
-    assert case.images["mask.tumour"].kind == "label"
+    assert {f"image.{key}" for key in simulation.usual} <= set(case.images)
+    for key, image in case.images.items():
+        assert image.shape == simulation.small
+        assert np.isfinite(image.voxels).all(), key
+        assert np.ptp(image.voxels) > 0 or key.startswith("mask."), key
+        assert image.kind == ("label" if key.startswith("mask.") else "intensity")
 
 
-@pytest.mark.parametrize("name", COHORTS)
+@pytest.mark.parametrize("name", names())
 def test_a_subject_depends_on_the_seed_and_its_number_only(name: str, tmp_path: Path) -> None:
-    small = Cohort.read(write_cohort(name, tmp_path / "a", subjects=2, shape=SMALL, seed=5))
-    large = Cohort.read(write_cohort(name, tmp_path / "b", subjects=3, shape=SMALL, seed=5))
+    shape = load(name).small
+    small = Cohort.read(write_cohort(name, tmp_path / "a", subjects=2, shape=shape, seed=5, workers=1))
+    large = Cohort.read(write_cohort(name, tmp_path / "b", subjects=3, shape=shape, seed=5))
+    other = Cohort.read(write_cohort(name, tmp_path / "other", subjects=2, shape=shape, seed=6))
     for case in small.ids:
-        first, second = voxels(small, case), voxels(large, case)
+        first, second, third = (voxels(cohort, case) for cohort in (small, large, other))
         assert first.keys() == second.keys()
         assert all(np.array_equal(first[key], second[key]) for key in first)
+        assert not all(np.array_equal(first[key], third[key]) for key in first if key in third)
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_variant_and_image_can_be_made(name: str, tmp_path: Path) -> None:
+    simulation = load(name)
+    for variant in simulation.variants:
+        out = write_cohort(name, tmp_path / variant, subjects=1, shape=simulation.small, variant=variant,
+                           images=simulation.images)  # fmt: skip
+        cohort = Cohort.read(out)
+        assert {f"image.{key}" for key in simulation.images} <= set(cohort.image_columns)
 
 
 @pytest.mark.parametrize("shape", [(16, 16, 1), (16, 24, 3), (40, 32, 30)])
@@ -59,10 +76,10 @@ def test_one_slice_passes_through_the_tumour(tmp_path: Path) -> None:
 
 
 def test_lesions_or_no_disease_on_request(tmp_path: Path) -> None:
-    ms = Cohort.read(write_cohort("brain", tmp_path / "ms", subjects=1, shape=SMALL, disease="ms", contrasts=("dir",)))
+    ms = Cohort.read(write_cohort("brain", tmp_path / "ms", subjects=1, shape=SMALL, variant="ms", images=("dir",)))
     assert {"image.dir", "mask.lesion"} <= set(ms.table)
     assert "mask.tumour" not in ms.table
-    healthy = Cohort.read(write_cohort("brain", tmp_path / "none", subjects=1, shape=SMALL, disease="none"))
+    healthy = Cohort.read(write_cohort("brain", tmp_path / "none", subjects=1, shape=SMALL, variant="none"))
     assert not {"mask.tumour", "mask.lesion", "label.idh"} & set(healthy.table)
 
 
@@ -79,9 +96,9 @@ def test_an_existing_folder_is_left_alone(tmp_path: Path) -> None:
         ("liver", {}, "no embedded cohort"),
         ("brain", {"shape": (8, 96, 24)}, "shape"),
         ("brain", {"shape": (96, 96, 0)}, "shape"),
-        ("brain", {"contrasts": ("t1", "ct")}, "ct"),
-        ("brain", {"contrasts": ()}, "contrasts"),
-        ("brain", {"contrasts": ("t1", "t1")}, "twice"),
+        ("brain", {"images": ("t1", "ct")}, "ct"),
+        ("brain", {"images": ()}, "images"),
+        ("brain", {"images": ("t1", "t1")}, "twice"),
         ("brain", {"subjects": 0}, "subjects"),
         ("brain", {"splits": (0.5, 0.1, 0.1)}, "splits"),
     ],
@@ -97,11 +114,11 @@ def test_impossible_requests_are_refused_and_leave_nothing(
 def test_splits_have_the_shares_asked_for(tmp_path: Path) -> None:
     from radloom.phantom.cohort import split_of_subjects
 
-    names = split_of_subjects(64, (0.6, 0.15, 0.25), seed=0)
-    assert [names.count(one) for one in ("train", "val", "test")] == [38, 10, 16]
-    assert names == split_of_subjects(64, (0.6, 0.15, 0.25), seed=0)
-    assert names != split_of_subjects(64, (0.6, 0.15, 0.25), seed=1)
-    assert set(split_of_subjects(3, (0.9, 0.05, 0.05), seed=0)) == {"train", "val", "test"}
+    found = split_of_subjects(64, (0.6, 0.15, 0.25), seed=0, name="brain")
+    assert [found.count(one) for one in ("train", "val", "test")] == [38, 10, 16]
+    assert found == split_of_subjects(64, (0.6, 0.15, 0.25), seed=0, name="brain")
+    assert found != split_of_subjects(64, (0.6, 0.15, 0.25), seed=1, name="brain")
+    assert set(split_of_subjects(3, (0.9, 0.05, 0.05), seed=0, name="brain")) == {"train", "val", "test"}
 
 
 def test_description_is_json_with_the_settings(tmp_path: Path) -> None:

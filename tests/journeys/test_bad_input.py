@@ -45,7 +45,7 @@ def made(tmp_path_factory) -> Path:
     from radloom.phantom import write_cohort
 
     folder = tmp_path_factory.mktemp("made") / "cohort"
-    write_cohort("brain", folder, subjects=6, seed=0, shape=(32, 32, 8), disease="tumour")
+    write_cohort("brain", folder, subjects=6, seed=0, shape=(32, 32, 8))
     return folder
 
 

@@ -27,7 +27,7 @@ def study(tmp_path_factory) -> Path:
     from radloom.phantom import write_cohort
 
     folder = tmp_path_factory.mktemp("study")
-    write_cohort("brain", folder / "made", subjects=5, seed=0, shape=(64, 72, 12), disease="tumour")
+    write_cohort("brain", folder / "made", subjects=5, seed=0, shape=(64, 72, 12))
     command = [sys.executable, "-m", "radloom", "train", SYSTEM, "--data", folder / "made", "--out", folder / "run",
                "--size", "tiny", "--set", "steps=2"]  # fmt: skip
     subprocess.run(list(map(str, command)), check=True, capture_output=True)
