@@ -93,18 +93,21 @@ def of_ssim(prediction: np.ndarray, target: np.ndarray, edge: int) -> list[Conte
     from monai.metrics import SSIMMetric
     from skimage.metrics import structural_similarity
 
-    wang = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    def wang(p: np.ndarray, t: np.ndarray) -> Values:
+        found = structural_similarity(
+            p, t, data_range=1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, full=False
+        )
+        return (float(np.asarray(found)),)
+
     pair = [torch.tensor(image)[None, None] for image in (prediction, target)]
     monai = SSIMMetric(spatial_dims=3, data_range=1.0)
     task = f"SSIM {edge}^3"
     return [
         Contender(task, "radloom, float64", lambda: (ssim(prediction, target, data_range=1),), 0.0),
-        Contender(task, "scikit-image, float32",
-                  lambda: (float(structural_similarity(prediction, target, data_range=1, **wang)),), 1e-6),
+        Contender(task, "scikit-image, float32", lambda: wang(prediction, target), 1e-6),
         Contender(task, "scikit-image, float64",
-                  lambda: (float(structural_similarity(prediction.astype(np.float64), target.astype(np.float64),
-                                                       data_range=1, **wang)),), 1e-9),
-        Contender(task, "MONAI, float32", lambda: (float(monai(*pair).item()),), 1e-4),
+                  lambda: wang(prediction.astype(np.float64), target.astype(np.float64)), 1e-9),
+        Contender(task, "MONAI, float32", lambda: (float(torch.as_tensor(monai(*pair)).mean()),), 1e-4),
     ]  # fmt: skip
 
 
@@ -113,15 +116,15 @@ def of_surfaces(predicted: np.ndarray, truth: np.ndarray, shape: tuple[int, ...]
     import torch
     from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance
 
-    one_hot = [torch.tensor(np.stack([~mask, mask])[None]) for mask in (predicted, truth)]
+    a, b = [torch.tensor(np.stack([~mask, mask])[None]) for mask in (predicted, truth)]
 
     def ours() -> Values:
         found = surface_distances(predicted, truth, spacing_mm=SPACING)
         return found.hausdorff95, found.average
 
     def monai() -> Values:
-        far = compute_hausdorff_distance(*one_hot, percentile=95, spacing=list(SPACING))
-        mean = compute_average_surface_distance(*one_hot, symmetric=True, spacing=list(SPACING))
+        far = compute_hausdorff_distance(a, b, percentile=95, spacing=list(SPACING))
+        mean = compute_average_surface_distance(a, b, symmetric=True, spacing=list(SPACING))
         return float(far.item()), float(mean.item())
 
     task = f"HD95 and ASSD {'x'.join(map(str, shape))}"
