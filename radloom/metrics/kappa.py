@@ -51,8 +51,8 @@ def cohen_kappa(
     Interval: kappa -+ z SE, SE by the delta method (Fleiss JL, Cohen J, Everitt BS. Psychol Bull 1969;72:323-327), cut
     to [-1, 1]; too narrow below about 30 cases and for several cases of one patient (then `bootstrap_agreement`).
     A case that either reader left out is an error. One category only: NaN, agreement beyond chance is undefined.
-    Blind to: prevalence it is not, it sinks when one category is rare although readers agree (see `gwet_ac1`); whether
-    either reader is right. Cohen J. Educ Psychol Meas 1960;20:37-46.
+    Blind to: whether either reader is right. It depends on prevalence: where one category is rare it sinks although
+    the readers agree (see `gwet_ac1`). Cohen J. Educ Psychol Meas 1960;20:37-46.
 
     >>> found = cohen_kappa([1, 1, 0, 0, 1], [1, 1, 0, 0, 0])
     >>> round(found.estimate, 4), found.observed
@@ -91,7 +91,8 @@ def fleiss_kappa(ratings: Any, *, categories: Sequence[Any] | None = None, level
     Interval: kappa -+ t SE with n - 1 degrees, SE from the cases' own contributions (Gwet KL. Educ Psychol Meas
     2021;81:781-790), cut to [-1, 1]. The small SE of Fleiss' paper holds only where there is nothing but chance.
     One category only: NaN. Missing ratings are an error (use `krippendorff_alpha`).
-    Blind to: order of the categories, prevalence as Cohen's kappa. Fleiss JL. Psychol Bull 1971;76:378-382.
+    Blind to: the order of the categories; it depends on prevalence as Cohen's kappa does.
+    Fleiss JL. Psychol Bull 1971;76:378-382.
 
     >>> round(fleiss_kappa([[1, 1, 1], [1, 1, 2], [2, 2, 2], [2, 2, 2]]).estimate, 4)
     0.6571
@@ -180,8 +181,9 @@ def _undefined(observed: float, expected: float, level: float, n: int) -> Agreem
 
 
 def _one_reader(ratings: Any, name: str) -> np.ndarray:
-    values = np.empty(len(ratings), dtype=object)
-    values[:] = ratings.tolist() if hasattr(ratings, "tolist") else list(ratings)
+    plainly = ratings.to_numpy(dtype=object, na_value=None) if hasattr(ratings, "to_numpy") else ratings
+    values = np.empty(len(plainly), dtype=object)
+    values[:] = plainly.tolist() if hasattr(plainly, "tolist") else list(plainly)
     if len(values) == 0 or any(isinstance(value, list | tuple) for value in values):
         raise RadloomError(f"{name} has {len(values)} ratings", expected="one category per case, at least one case")
     return values

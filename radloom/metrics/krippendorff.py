@@ -35,7 +35,7 @@ def krippendorff_alpha(
     patients (n,): who each case is from; None: every case is a patient. Percentile bootstrap of patients with all
     their cases, not of single disagreements; NaN bounds below 3 patients and when a draw has no variation.
     Without variation alpha is NaN: nothing tells agreement from a reader who always says the same.
-    Blind to: prevalence as kappa; whether the readers are right.
+    Blind to: whether the readers are right; it depends on prevalence as kappa does.
     Krippendorff K. Content Analysis, 3rd ed. Sage 2013. Hayes AF, Krippendorff K. Commun Methods Meas 2007;1:77-89.
 
     >>> found = krippendorff_alpha([[1, 1], [2, 2], [3, 3], [3, 2]], scale="interval", rng=np.random.default_rng(0))

@@ -64,7 +64,7 @@ def plain(values: Any) -> Any:
 
 
 def weight_matrix(weights: Weights, q: int) -> np.ndarray:
-    """Agreement w (q, q) of categories i and j: 1 on the diagonal, 1 - |i - j|/(q - 1) or its square's, 0 or less off.
+    """Agreement w (q, q) of categories i and j: 1 if equal, else 0 or 1 - d or 1 - d^2 with d = |i - j|/(q - 1).
 
     Places in the order count, not values: categories 1, 2 and 9 are as far apart as 1, 2 and 3.
     """

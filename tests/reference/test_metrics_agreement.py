@@ -398,6 +398,8 @@ def test_ratings_that_do_not_fit_are_refused():
         fleiss_kappa([[1, 2], [1, None]])
     with pytest.raises(RadloomError, match="left out a case"):
         cohen_kappa([1, math.nan], [1, 2])
+    with pytest.raises(RadloomError, match="left out a case"):
+        cohen_kappa(pd.Series([1, pd.NA], dtype="Int64"), [1, 2])
     with pytest.raises(RadloomError, match="same cases"):
         cohen_kappa([1, 2], [1, 2, 3])
     for measure in (gwet_ac1, alpha):
