@@ -13,9 +13,18 @@ import math
 import numpy as np
 
 from radloom.metrics.arrays import Number, Spacing, Voxels, as_mask, mask_pair, spacing_of
-from radloom.metrics.surface import average_surface_distance, diagonal_mm, hausdorff, hausdorff95, surface_dice
+from radloom.metrics.surface import (
+    SurfaceDistances,
+    average_surface_distance,
+    diagonal_mm,
+    hausdorff,
+    hausdorff95,
+    surface_dice,
+    surface_distances,
+)
 
 __all__ = [
+    "SurfaceDistances",
     "average_surface_distance",
     "diagonal_mm",
     "dice",
@@ -23,6 +32,7 @@ __all__ = [
     "hausdorff95",
     "iou",
     "surface_dice",
+    "surface_distances",
     "volume",
 ]
 

@@ -7,6 +7,7 @@ lies background, so a mask cut by the image's edge has its border there. Distanc
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -14,6 +15,36 @@ import numpy as np
 from radloom.errors import RadloomError
 from radloom.metrics.arrays import Number, Spacing, Voxels, mask_pair, spacing_of
 from radloom.metrics.surfels import surfels
+
+
+@dataclass(frozen=True)
+class SurfaceDistances:
+    """Average symmetric surface distance (pooled), Hausdorff distance and its 95th percentile (directed), mm."""
+
+    average: float
+    hausdorff: float
+    hausdorff95: float
+
+
+def surface_distances(
+    predicted: Voxels, truth: Voxels, *, spacing_mm: Spacing, one_empty: Number = math.inf
+) -> SurfaceDistances:
+    """Average, largest and 95th percentile surface distance, mm, by one search of neighbours instead of three.
+
+    The same numbers as `average_surface_distance`, `hausdorff` and `hausdorff95` by their default methods, which
+    say what each is blind to. Both masks empty: NaN throughout; one empty: `one_empty`, mm, throughout.
+    Maier-Hein L et al. Nat Methods 2024;21:195-212.
+
+    >>> a, b = np.zeros((2, 5, 5), bool)
+    >>> a[2, 2], b[2, 2:5] = True, True
+    >>> surface_distances(a, b, spacing_mm=(1, 1)).hausdorff
+    2.0
+    """
+    distances = _border_distances(predicted, truth, spacing_mm)
+    if isinstance(distances, str):
+        undefined = _empty(distances, one_empty)
+        return SurfaceDistances(undefined, undefined, undefined)
+    return SurfaceDistances(_pooled_mean(distances), _largest(distances), _percentile95(distances))
 
 
 def average_surface_distance(
@@ -40,11 +71,10 @@ def average_surface_distance(
     distances = _border_distances(predicted, truth, spacing_mm)
     if isinstance(distances, str):
         return _empty(distances, one_empty)
-    there, back = distances
     if method == "pooled":
-        return float(np.mean(np.concatenate([there, back])))
+        return _pooled_mean(distances)
     if method == "mean_of_means":
-        return float(there.mean() + back.mean()) / 2
+        return float(distances[0].mean() + distances[1].mean()) / 2
     raise RadloomError(f"unknown method {method!r}", expected="pooled or mean_of_means")
 
 
@@ -64,7 +94,7 @@ def hausdorff(predicted: Voxels, truth: Voxels, *, spacing_mm: Spacing, one_empt
     distances = _border_distances(predicted, truth, spacing_mm)
     if isinstance(distances, str):
         return _empty(distances, one_empty)
-    return float(max(distances[0].max(), distances[1].max()))
+    return _largest(distances)
 
 
 def hausdorff95(
@@ -100,8 +130,7 @@ def hausdorff95(
     distances = _border_distances(predicted, truth, spacing_mm)
     if isinstance(distances, str):
         return _empty(distances, one_empty)
-    groups = distances if method == "directed" else (np.concatenate(distances),)
-    return max(float(np.percentile(group, 95)) for group in groups)
+    return _percentile95(distances if method == "directed" else (np.concatenate(distances),))
 
 
 def surface_dice(predicted: Voxels, truth: Voxels, *, spacing_mm: Spacing, tolerance_mm: Number) -> float:
@@ -145,6 +174,18 @@ Emptiness = Literal["both empty", "one empty"]
 
 def _empty(which: Emptiness, one_empty: Number) -> float:
     return math.nan if which == "both empty" else float(one_empty)
+
+
+def _pooled_mean(distances: tuple[np.ndarray, np.ndarray]) -> float:
+    return float(np.mean(np.concatenate(distances)))
+
+
+def _largest(distances: tuple[np.ndarray, np.ndarray]) -> float:
+    return float(max(part.max() for part in distances))
+
+
+def _percentile95(groups: tuple[np.ndarray, ...]) -> float:
+    return max(float(np.percentile(group, 95)) for group in groups)
 
 
 def _cropped(predicted: Voxels, truth: Voxels) -> tuple[np.ndarray, np.ndarray] | Emptiness:

@@ -84,6 +84,20 @@ def test_distances_agree_with_a_search_over_all_pairs(shape, spacing):
             assert ours == pytest.approx(theirs, rel=1e-12)
 
 
+@pytest.mark.parametrize("spacing", SPACINGS)
+def test_one_search_gives_the_three_distances_and_empty_masks_as_stated(spacing):
+    a, b = blobs(4, (10, 9, 8))
+    found = overlap.surface_distances(a, b, spacing_mm=spacing)
+    there, back = directed(a, b, spacing)
+    assert found.average == pytest.approx(np.concatenate([there, back]).mean(), rel=1e-12)
+    assert found.hausdorff == pytest.approx(max(there.max(), back.max()), rel=1e-12)
+    assert found.hausdorff95 == pytest.approx(max(np.percentile(there, 95), np.percentile(back, 95)), rel=1e-12)
+    missed = overlap.surface_distances(0 * a, b, spacing_mm=spacing, one_empty=40)
+    assert (missed.average, missed.hausdorff, missed.hausdorff95) == (40, 40, 40)
+    assert overlap.surface_distances(a, 0 * b, spacing_mm=spacing).average == math.inf
+    assert math.isnan(overlap.surface_distances(0 * a, 0 * b, spacing_mm=spacing).hausdorff95)
+
+
 def test_dice_distances_and_surface_dice_agree_with_monai():
     from monai.metrics import (
         compute_average_surface_distance,
