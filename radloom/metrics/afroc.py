@@ -15,7 +15,10 @@ from typing import Any
 import numpy as np
 
 from radloom.errors import RadloomError
+from radloom.metrics.arrays import Number
 
+Count = int | np.integer
+Weights = Sequence[float] | np.ndarray
 Table = Any  # a pandas frame or a dict of columns; pandas is not imported for its type
 UNMARKED = -math.inf
 
@@ -65,7 +68,7 @@ class Lroc:
 
 
 def marks_from_table(
-    table: Table, *, normal: Sequence[Hashable], lesions: Mapping[Hashable, int | Sequence[float]]
+    table: Table, *, normal: Sequence[Hashable], lesions: Mapping[Hashable, Count | Weights]
 ) -> ReaderMarks:
     """The marks of one reader in one modality from a table with the columns case, kind, lesion, rating.
 
@@ -85,7 +88,9 @@ def marks_from_table(
     at = {case: i for i, case in enumerate(cases)}
     if len(at) != len(cases):
         raise RadloomError("a case is listed twice", expected="each case once, normal or with lesions")
-    weights = [np.full(w, 1 / max(w, 1)) if isinstance(w, int | np.integer) else np.asarray(w) for w in lesions.values()]
+    weights = [
+        np.full(w, 1 / max(w, 1)) if isinstance(w, int | np.integer) else np.asarray(w) for w in lesions.values()
+    ]
     ll = np.full((len(weights), max(map(len, weights), default=0)), math.nan)
     for row, of in zip(ll, weights, strict=True):
         row[: len(of)] = UNMARKED
@@ -201,7 +206,7 @@ def froc_area(reader: ReaderMarks) -> float:
     return _weighted_auc(marks, lesions, np.ones(len(lesions))) * len(marks) / len(reader.nl)
 
 
-def lroc(reader: ReaderMarks, *, fpf: float = 0.2) -> Lroc:
+def lroc(reader: ReaderMarks, *, fpf: Number = 0.2) -> Lroc:
     """The LROC curve at one false-positive fraction: correct localisation there, and the area from 0 to it, unit 1.
 
     One mark per case: x is the share of normal cases rated >= t, y the share of diseased cases whose lesion is rated

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from radloom.errors import RadloomError
+from radloom.metrics.arrays import Number
 from radloom.metrics.boxes import Detections, Truth, box_iou, box_iou_crowd, box_sizes
 
 COCO_IOU = tuple(np.linspace(0.5, 0.95, 10))
@@ -44,9 +45,9 @@ def average_precision(
     detections: Sequence[Detections],
     truth: Sequence[Truth],
     *,
-    iou: Sequence[float] = COCO_IOU,
+    iou: Sequence[Number] = COCO_IOU,
     max_detections: int = 100,
-    size: tuple[float, float] = ANY_SIZE,
+    size: tuple[Number, Number] = ANY_SIZE,
 ) -> float:
     """Average precision of boxes by COCO's rules, mean over IoU thresholds and classes, unit 1, in [0, 1].
 
@@ -72,9 +73,9 @@ def average_recall(
     detections: Sequence[Detections],
     truth: Sequence[Truth],
     *,
-    iou: Sequence[float] = COCO_IOU,
+    iou: Sequence[Number] = COCO_IOU,
     max_detections: int = 100,
-    size: tuple[float, float] = ANY_SIZE,
+    size: tuple[Number, Number] = ANY_SIZE,
 ) -> float:
     """The recall that all detections together reach, mean over IoU thresholds and classes, unit 1, in [0, 1].
 
@@ -115,7 +116,8 @@ def _pairs(detections: Sequence[Detections], truth: Sequence[Truth]) -> dict[int
     """Images by class; every class of the truth, since detections of other classes have no recall."""
     if len(detections) != len(truth) or not len(truth):
         raise RadloomError(
-            f"{len(detections)} images with detections and {len(truth)} with truth", expected="the same images, not none"
+            f"{len(detections)} images with detections and {len(truth)} with truth",
+            expected="the same images, not none",
         )
     kinds = sorted({int(k) for image in truth for k in image.classes})
     return {kind: [_pair(d, t, kind) for d, t in zip(detections, truth, strict=True)] for kind in kinds}
@@ -131,12 +133,17 @@ def _pair(detections: Detections, truth: Truth, kind: int) -> _Pair:
 
 
 def _tables(
-    pairs: dict[int, list[_Pair]], iou: Sequence[float], limits: tuple[int, ...], sizes: tuple[tuple[float, float], ...]
+    pairs: dict[int, list[_Pair]],
+    iou: Sequence[Number],
+    limits: tuple[int, ...],
+    sizes: tuple[tuple[Number, Number], ...],
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """For each size and limit: average precision and recall (classes, thresholds), NaN where no truth counts."""
     thresholds = np.asarray(iou, np.float64)
     if not (len(thresholds) and ((thresholds > 0) & (thresholds <= 1)).all() and min(limits) > 0):
-        raise RadloomError(f"iou={tuple(iou)}, max_detections={limits[0]}", expected="thresholds in (0, 1], a limit > 0")
+        raise RadloomError(
+            f"iou={tuple(iou)}, max_detections={limits[0]}", expected="thresholds in (0, 1], a limit > 0"
+        )
     precision, recall = [], []
     for size in sizes:
         # the best few are matched alike whatever the limit, since matching goes by falling score
@@ -152,7 +159,7 @@ def _first(pair: _Pair, n: int) -> _Pair:
     return _Pair(pair.scores[:n], pair.sizes[:n], pair.truth_sizes, pair.crowd, pair.ignore, pair.overlaps[:n])
 
 
-def _judge(pair: _Pair, thresholds: np.ndarray, size: tuple[float, float]) -> _Judged:
+def _judge(pair: _Pair, thresholds: np.ndarray, size: tuple[Number, Number]) -> _Judged:
     """Greedy matching of one image at every threshold."""
     low, high = size
     ignore = pair.ignore | (pair.truth_sizes < low) | (pair.truth_sizes > high)

@@ -1,29 +1,32 @@
-"""Boxes in two and three dimensions, how much they overlap and how far centres lie apart; matching is in `detection`."""
+"""Boxes in 2D and 3D, how much they overlap and how far centres lie apart; matching is in `detection`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from radloom.errors import RadloomError
-from radloom.metrics.arrays import as_numpy
+from radloom.stats.auc import plain
 
 Boxes = Any  # (n, 4) x0 y0 x1 y1 or (n, 6) x0 y0 z0 x1 y1 z1, numpy, torch or nested lists; no type names them all
+PerBox = Any  # (n,), one value per box, of the same kinds
 
 
 @dataclass(frozen=True)
 class Detections:
-    """What was found in one image: boxes (n, 4) or (n, 6), scores (n,), and classes (n,), all 0 when not given."""
+    """What was found in one image: boxes (n, 4) or (n, 6), scores (n,), and classes (n,), all 0 when not given.
 
-    boxes: np.ndarray
-    scores: np.ndarray
-    classes: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
+    Anything like an array is taken; numpy arrays are kept."""
+
+    boxes: Boxes
+    scores: PerBox
+    classes: PerBox = ()
 
     def __post_init__(self) -> None:
         boxes = as_boxes(self.boxes, "the detections' boxes")
-        scores = np.asarray(as_numpy(self.scores), np.float64).reshape(-1)
+        scores = np.asarray(plain(self.scores), np.float64).reshape(-1)
         if len(scores) != len(boxes) or np.isnan(scores).any():
             raise RadloomError(f"{len(boxes)} boxes with {len(scores)} scores", expected="one score, not NaN, per box")
         object.__setattr__(self, "boxes", boxes)
@@ -39,10 +42,10 @@ class Truth:
     neither as found nor as missed, and neither does a detection matched to it (a benign nodule, say).
     """
 
-    boxes: np.ndarray
-    classes: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
-    crowd: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
-    ignore: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
+    boxes: Boxes
+    classes: PerBox = ()
+    crowd: PerBox = ()
+    ignore: PerBox = ()
 
     def __post_init__(self) -> None:
         boxes = as_boxes(self.boxes, "the true boxes")
@@ -58,11 +61,13 @@ def as_boxes(boxes: Boxes, name: str) -> np.ndarray:
     >>> as_boxes([[0, 0, 2, 1]], "boxes")
     array([[0., 0., 2., 1.]])
     """
-    values = np.asarray(as_numpy(boxes), np.float64)
+    values = np.asarray(plain(boxes), np.float64)
     if values.size == 0:
         return np.zeros((0, values.shape[1] if values.ndim == 2 and values.shape[1] in (4, 6) else 4))
     if values.ndim != 2 or values.shape[1] not in (4, 6):
-        raise RadloomError(f"{name} have shape {values.shape}", expected="(n, 4) or (n, 6), low corner then high corner")
+        raise RadloomError(
+            f"{name} have shape {values.shape}", expected="(n, 4) or (n, 6), low corner then high corner"
+        )
     low, high = np.split(values, 2, axis=1)
     if not (np.isfinite(values).all() and (high >= low).all()):
         raise RadloomError(
@@ -117,7 +122,7 @@ def center_distances(a: Any, b: Any) -> np.ndarray:
     >>> center_distances([[0, 0, 0]], [[3, 4, 0]]).tolist()
     [[5.0]]
     """
-    first, second = (np.asarray(as_numpy(points), np.float64) for points in (a, b))
+    first, second = (np.asarray(plain(points), np.float64) for points in (a, b))
     if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1]:
         raise RadloomError(f"points of shapes {first.shape} and {second.shape}", expected="(n, d) and (m, d)")
     if not (np.isfinite(first).all() and np.isfinite(second).all()):
@@ -139,7 +144,7 @@ def _intersections(a: Boxes, b: Boxes) -> np.ndarray:
 
 def _per_box(values: Any, boxes: np.ndarray, name: str) -> np.ndarray:
     """One value per box; none at all is zero for each."""
-    given = np.asarray(as_numpy(values)).reshape(-1)
+    given = np.asarray(plain(values)).reshape(-1)
     if len(given) == 0:
         return np.zeros(len(boxes), int)
     if len(given) != len(boxes):

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from radloom.errors import RadloomError
-from radloom.stats.auc import two_classes
+from radloom.stats.auc import plain, two_classes
 from radloom.stats.numbers import Numbers, finite, same_length
 
 __all__ = ["brier", "calibration_slope", "ece"]
@@ -93,8 +93,7 @@ def _logistic_slope(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def _probabilities(probabilities: Numbers, truth: Numbers) -> tuple[np.ndarray, np.ndarray]:
-    p, y = (values.detach().cpu() if hasattr(values, "detach") else values for values in (probabilities, truth))
-    p, y = finite(p, "probabilities"), finite(y, "truth")
+    p, y = finite(plain(probabilities), "probabilities"), finite(plain(truth), "truth")
     same_length(p, y)
     if p.min() < 0 or p.max() > 1:
         raise RadloomError("some probabilities lie outside [0, 1]", expected="probabilities, not scores or logits")

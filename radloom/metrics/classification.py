@@ -15,9 +15,10 @@ from typing import Any, Literal
 import numpy as np
 
 from radloom.errors import RadloomError
-from radloom.metrics.arrays import as_numpy
+from radloom.metrics.arrays import Number
 from radloom.metrics.calibration import brier, calibration_slope, ece
 from radloom.metrics.roc import auc, partial_auc, roc_curve
+from radloom.stats.auc import plain
 from radloom.stats.intervals import Interval, wilson
 
 __all__ = [
@@ -199,12 +200,12 @@ _COUNTS: dict[str, Callable[[Confusion], tuple[int, int]]] = {
 }
 
 
-def _ratio(part: float, whole: float) -> float:
+def _ratio(part: Number, whole: Number) -> float:
     return part / whole if whole else math.nan
 
 
 def _decisions(labels: Labels, name: str) -> np.ndarray:
-    values = as_numpy(labels)
+    values = plain(labels)
     if values.ndim != 1 or values.size == 0:
         raise RadloomError(f"{name} have shape {values.shape}", expected="one label per case, at least one")
     if values.dtype == np.bool_:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from radloom.errors import RadloomError
+from radloom.metrics.arrays import Number
 from radloom.metrics.average_precision import COCO_IOU, MEDICAL_IOU, average_precision, average_recall, coco_summary
 from radloom.metrics.boxes import Detections, Truth, box_iou, box_iou_crowd, box_sizes, center_distances
 from radloom.stats.intervals import FEWEST, Interval
@@ -48,7 +49,7 @@ class ImageCounts:
     false: int
 
 
-def match_greedily(affinity: np.ndarray, scores: np.ndarray, *, at_least: float) -> np.ndarray:
+def match_greedily(affinity: Numbers, scores: Numbers, *, at_least: Number) -> np.ndarray:
     """For each detection the index of its truth, or -1 (n,): by falling score, each takes the best one still free.
 
     affinity (n, m): larger is closer (IoU, or minus a distance); only values >= at_least may match. scores (n,). A
@@ -74,7 +75,7 @@ def match_greedily(affinity: np.ndarray, scores: np.ndarray, *, at_least: float)
     return matched
 
 
-def match_boxes(detections: Detections, truth: Truth, *, iou: float) -> np.ndarray:
+def match_boxes(detections: Detections, truth: Truth, *, iou: Number) -> np.ndarray:
     """For each detection of one image the index of its true box, or -1 (n,): greedy by score at IoU >= iou.
 
     Boxes match within their class only. Ignored and crowd truths take part like others; see `count_hits`.
@@ -107,7 +108,7 @@ def match_centers(points: Numbers, scores: Numbers, centers: Numbers, *, within:
     return match_greedily(affinity, np.asarray(scores, np.float64), at_least=-1e300)
 
 
-def count_hits(detections: Detections, truth: Truth, *, iou: float, score: float = -math.inf) -> ImageCounts:
+def count_hits(detections: Detections, truth: Truth, *, iou: Number, score: Number = -math.inf) -> ImageCounts:
     """Lesions, lesions found and false positives of one image, of the detections with at least this score.
 
     Ignored and crowd truths are no lesions, and an unmatched detection that overlaps one enough is no false positive.
@@ -140,7 +141,7 @@ def lesion_sensitivity(
     """The share of all lesions that are found, with its percentile bootstrap interval over patients, unit 1, in [0, 1].
 
     sum of found / sum of lesions. images: one `ImageCounts` each; patients: who each image is from. Patients are drawn
-    with all their images; draws without a lesion are left out. No lesion at all: NaN; fewer than 3 patients: NaN bounds.
+    with all their images; draws without a lesion are left out. No lesion: NaN; fewer than 3 patients: NaN bounds.
     Blind to: false positives; patients with many lesions weigh more. Obuchowski NA. Biometrics 1997;53:567-578.
 
     >>> images = [ImageCounts(2, 1, 0), ImageCounts(1, 1, 3), ImageCounts(1, 0, 0)]

@@ -1,4 +1,4 @@
-"""Free-response curves of a detector over many scans, by the rules of LUNA16; figures of merit of readers are beside it.
+"""Free-response curves of a detector over many scans, by the rules of LUNA16; readers' figures are in `afroc`.
 
 Marks and findings are tables: a pandas frame, or a dict of columns, with `case, x, y, z, score` for marks and
 `case, x, y, z, diameter_mm` for findings, positions in mm. `afroc`, `wafroc`, `lroc`, `hr_auc` and `marks_from_table`
@@ -27,6 +27,7 @@ from radloom.metrics.afroc import (
     wafroc,
     wafroc1,
 )
+from radloom.metrics.arrays import Number
 from radloom.stats.intervals import FEWEST, Interval
 from radloom.stats.numbers import share
 
@@ -81,9 +82,7 @@ class FrocCurve:
     thresholds: np.ndarray
 
 
-def match_marks(
-    marks: Table, findings: Table, *, cases: Sequence[Any], excluded: Table | None = None
-) -> MatchedMarks:
+def match_marks(marks: Table, findings: Table, *, cases: Sequence[Any], excluded: Table | None = None) -> MatchedMarks:
     """Marks sorted into hits and false positives by the rules of LUNA16; positions in mm.
 
     A mark hits a finding when d^2 < r^2, strictly, r half the diameter. The best mark on a finding counts, its other
@@ -135,7 +134,7 @@ def froc(matched: MatchedMarks) -> FrocCurve:
     return FrocCurve(np.append(0, false), np.append(0, hits), np.append(math.inf, events.thresholds))
 
 
-def sensitivity_at(matched: MatchedMarks, rates: Sequence[float] = RATES) -> np.ndarray:
+def sensitivity_at(matched: MatchedMarks, rates: Sequence[Number] = RATES) -> np.ndarray:
     """The sensitivity (k,) at the given numbers of false positives per scan, unit 1, in [0, 1].
 
     Straight lines between the points of `froc`; flat beyond the last one; at a rate where the curve stands upright, its
@@ -149,7 +148,7 @@ def sensitivity_at(matched: MatchedMarks, rates: Sequence[float] = RATES) -> np.
     return np.interp(_rates(rates), curve.false_positives, curve.sensitivity)
 
 
-def cpm(matched: MatchedMarks, rates: Sequence[float] = RATES) -> float:
+def cpm(matched: MatchedMarks, rates: Sequence[Number] = RATES) -> float:
     """The competition performance metric of LUNA16, unit 1, in [0, 1]: the mean of `sensitivity_at` 1/8, 1/4 ... 8.
 
     Blind to: what `froc` is blind to, and the shape between the rates. Niemeijer M et al. IEEE Trans Med Imaging
@@ -163,7 +162,7 @@ def cpm(matched: MatchedMarks, rates: Sequence[float] = RATES) -> float:
 
 def cpm_ci(
     matched: MatchedMarks,
-    rates: Sequence[float] = RATES,
+    rates: Sequence[Number] = RATES,
     *,
     level: float = 0.95,
     draws: int = 1000,
@@ -186,17 +185,16 @@ def cpm_ci(
         raise RadloomError(f"draws is {draws}", expected="1 or more")
     if n < FEWEST:
         return Interval(estimate, math.nan, math.nan, level, n)
-    # Beyond the highest rate nothing is read. A draw can weigh a false mark up to log(n) times, never less than 0, so a
-    # prefix serves only when it is checked: draws that end before that rate take the whole list.
+    # Beyond the highest rate nothing is read, so the best marks serve; a draw that ends before it takes the whole list.
     events = _Events.of(matched)
     head = events.first(int(1.5 * max(at) * n) + 100)
-    block = max(1, _BLOCK // max(len(head.false), 1))
     values = []
-    for start in range(0, draws, block):
-        times = rng.multinomial(n, np.full(n, 1 / n), size=min(block, draws - start)).astype(float)
+    for start in range(0, draws, _BLOCK // n + 1):
+        times = rng.multinomial(n, np.full(n, 1 / n), size=min(_BLOCK // n + 1, draws - start)).astype(np.float64)
         values += [_mean_at(at, head, events, row) for row in times]
     drawn = np.array([value for value in values if math.isfinite(value)])
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    low, high = np.quantile(drawn, tails) if len(drawn) else (math.nan, math.nan)
     return Interval(estimate, float(low), float(high), level, n)
 
 
@@ -217,7 +215,7 @@ class _Events:
         found = np.isfinite(matched.hit_scores)
         scores = np.concatenate([matched.hit_scores[found], matched.false_scores])
         scan = np.concatenate([matched.hit_cases[found], matched.false_cases])
-        false = np.repeat([False, True], [np.count_nonzero(found), len(matched.false_scores)])
+        false = np.arange(len(scores)) >= np.count_nonzero(found)
         order = np.argsort(-scores, kind="stable")
         last = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1) if len(scores) else np.zeros(0, int)
         return cls(scan[order], false[order], last, scores[order][last], matched.hit_cases)
@@ -282,7 +280,7 @@ def _rows(table: Table, last: str, index: dict[Any, int], name: str) -> tuple[np
     return np.array([index[case] for case in table["case"]], int), numbers[:3].T, numbers[3]
 
 
-def _rates(rates: Sequence[float]) -> np.ndarray:
+def _rates(rates: Sequence[Number]) -> np.ndarray:
     at = np.asarray(rates, np.float64)
     if at.ndim != 1 or not len(at) or not (np.isfinite(at) & (at > 0)).all():
         raise RadloomError(f"rates are {rates}", expected="false positives per scan, each above 0")

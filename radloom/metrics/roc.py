@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from radloom.errors import RadloomError
+from radloom.metrics.arrays import Number
 from radloom.stats.auc import auc, two_classes
 from radloom.stats.numbers import Numbers
 
@@ -53,8 +54,8 @@ def partial_auc(
     scores: Numbers,
     truth: Numbers,
     *,
-    low: float,
-    high: float,
+    low: Number,
+    high: Number,
     over: Literal["specificity", "sensitivity"] = "specificity",
     scale: Literal["none", "mcclish"] = "none",
 ) -> float:
@@ -73,9 +74,7 @@ def partial_auc(
     if not 0 <= low < high <= 1:
         raise RadloomError(f"low={low}, high={high}", expected="0 <= low < high <= 1")
     if over not in ("specificity", "sensitivity") or scale not in ("none", "mcclish"):
-        raise RadloomError(
-            f"over={over!r}, scale={scale!r}", expected="specificity or sensitivity, none or mcclish"
-        )
+        raise RadloomError(f"over={over!r}, scale={scale!r}", expected="specificity or sensitivity, none or mcclish")
     curve = roc_curve(scores, truth)
     # either way the area lies above x, where x is what the other axis loses
     x, y = (curve.fpr, curve.tpr) if over == "specificity" else ((1 - curve.tpr)[::-1], (1 - curve.fpr)[::-1])
@@ -86,7 +85,7 @@ def partial_auc(
     return (1 + (area - chance) / (perfect - chance)) / 2
 
 
-def _between(x: np.ndarray, y: np.ndarray, start: float, stop: float) -> float:
+def _between(x: np.ndarray, y: np.ndarray, start: Number, stop: Number) -> float:
     """The area under the polygon between two abscissae; x never falls, and may stand still."""
     x0, x1, y0, y1 = x[:-1], x[1:], y[:-1], y[1:]
     wide = x1 > x0

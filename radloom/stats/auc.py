@@ -30,6 +30,15 @@ class AucDifference:
     level: float
 
 
+def plain(values: Any) -> np.ndarray:
+    """The values as a numpy array, also of a list, a pandas column or a torch tensor on a GPU; torch is not imported.
+
+    >>> plain([1, 2])
+    array([1, 2])
+    """
+    return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
+
+
 def two_classes(scores: Numbers, truth: Numbers) -> tuple[np.ndarray, np.ndarray]:
     """The scores (n,) in float64 and the truth (n,) in bool.
 
@@ -39,7 +48,7 @@ def two_classes(scores: Numbers, truth: Numbers) -> tuple[np.ndarray, np.ndarray
     >>> two_classes([1, 2], [0, 1])[1].tolist()
     [False, True]
     """
-    numbers, labels = finite(_plain(scores), "scores"), finite(_plain(truth), "truth")
+    numbers, labels = finite(plain(scores), "scores"), finite(plain(truth), "truth")
     same_length(numbers, labels)
     if not np.isin(labels, (0, 1)).all():
         raise RadloomError(
@@ -169,7 +178,9 @@ def delong_test(a: Numbers, b: Numbers, truth: Numbers, *, level: float = 0.95) 
         variance = math.nan
     error = math.sqrt(variance)
     z, reach = difference / error, float(ndtri((1 + level) / 2)) * error
-    low, high = (math.nan, math.nan) if math.isnan(error) else (max(-1.0, difference - reach), min(1.0, difference + reach))
+    low, high = (
+        (math.nan, math.nan) if math.isnan(error) else (max(-1.0, difference - reach), min(1.0, difference + reach))
+    )
     return AucDifference(first, second, difference, low, high, z, float(2 * ndtr(-abs(z))), level)
 
 
@@ -191,7 +202,8 @@ def bootstrap_auc(
     and is left out. Fewer than 3 patients, or AUC of 0 or 1 (where every draw agrees): NaN bounds.
     Blind to: patients unlike those sampled. Efron B. Ann Stat 1979;7:1-26.
 
-    >>> interval = bootstrap_auc([1, 2, 3, 4, 5], [0, 1, 0, 1, 1], patients=[1, 2, 3, 4, 5], rng=np.random.default_rng(0))
+    >>> rng = np.random.default_rng(0)
+    >>> interval = bootstrap_auc([1, 2, 3, 4, 5], [0, 1, 0, 1, 1], patients=[1, 2, 3, 4, 5], rng=rng)
     >>> round(interval.estimate, 4), interval.low < 0.8333 < interval.high
     (0.8333, True)
     """
@@ -252,7 +264,9 @@ def _times_drawn(strata: list[np.ndarray], n: int, draws: int, rng: np.random.Ge
     times = np.zeros((draws, n))
     for members in strata:
         size = len(members)
-        chosen = rng.integers(size, size=(draws, size), dtype=np.int32) + size * np.arange(draws, dtype=np.int64)[:, None]
+        chosen = (
+            rng.integers(size, size=(draws, size), dtype=np.int32) + size * np.arange(draws, dtype=np.int64)[:, None]
+        )
         times[:, members] = np.bincount(chosen.ravel(), minlength=draws * size).reshape(draws, size)
     return times
 
@@ -265,12 +279,7 @@ def _placements(numbers: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, 
 
 
 def _rows(scores: Any) -> list[np.ndarray]:
-    rows = [_plain(row) for row in scores]
+    rows = [plain(row) for row in scores]
     if not rows or any(row.ndim != 1 for row in rows):
         raise RadloomError("scores have no rows", expected="one row of scores for each reading, (k, n)")
     return rows
-
-
-def _plain(values: Numbers) -> np.ndarray:
-    """The values as numpy's, also when they are a torch tensor on a GPU."""
-    return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)

@@ -7,11 +7,14 @@ import math
 from radloom.stats.intervals import Count, Interval, wilson
 
 
-def newcombe(successes_a: Count, trials_a: Count, successes_b: Count, trials_b: Count, *, level: float = 0.95) -> Interval:
-    """The difference p_a - p_b of two independent proportions with Newcombe's hybrid score interval, unit 1, in [-1, 1].
+def newcombe(
+    successes_a: Count, trials_a: Count, successes_b: Count, trials_b: Count, *, level: float = 0.95
+) -> Interval:
+    """The difference p_a - p_b of two independent proportions with Newcombe's interval, unit 1, in [-1, 1].
 
-    Low: d - sqrt((p_a - l_a)^2 + (u_b - p_b)^2); high: d + sqrt((u_a - p_a)^2 + (p_b - l_b)^2), with l and u the bounds
-    of Wilson's interval (`wilson`). n_patients is both groups together. A group without a trial: NaN throughout.
+    The hybrid of two score intervals: low d - sqrt((p_a - l_a)^2 + (u_b - p_b)^2), high d + sqrt((u_a - p_a)^2 +
+    (p_b - l_b)^2), with l and u the bounds of `wilson`. n_patients is both groups together. A group without a trial:
+    NaN throughout.
     Blind to: pairing, so two readings of the same patients need McNemar's test or the paired bootstrap; several trials
     of one patient. Newcombe RG. Stat Med 1998;17:873-890 (method 10).
 
