@@ -172,7 +172,8 @@ def _copied_scans(matched: MatchedMarks, draws: int) -> list[float]:
         found, wrong = lesions[np.isfinite(lesions)], np.concatenate([false[scan] for scan in scans])
         truth = np.repeat([1, 0], [len(found), len(wrong)])
         fpr, tpr, _ = roc_curve(truth, np.concatenate([found, wrong]))
-        rate, sensitivity = fpr * len(wrong) / len(scans), tpr * len(found) / len(lesions)
+        # whole numbers again: where the curve stands upright at a rate, a rounding error would fall beside it
+        rate, sensitivity = np.rint(fpr * len(wrong)) / len(scans), tpr * len(found) / len(lesions)
         values.append(float(np.interp(RATES, rate, sensitivity).mean()))
     return values
 

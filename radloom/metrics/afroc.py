@@ -139,8 +139,8 @@ def wafroc(reader: ReaderMarks) -> float:
 
     mean over normal cases i and diseased cases k of sum over lesions W_kl psi(X_i, Y_kl), the weights of a case summing
     to 1. The figure of merit to prefer when there are normal cases. No normal case: RadloomError.
-    Blind to: false marks on diseased cases. Chakraborty DP, Zhai X. Acad Radiol 2016;23:908-916 [the weighting: Med
-    Phys 2004;31:2313-2330].
+    Blind to: false marks on diseased cases. Chakraborty DP, Berbaum KS. Med Phys 2004;31:2313-2330;
+    Chakraborty DP, Zhai X. Med Phys 2016;43:2548-2557.
 
     >>> reader = ReaderMarks([[0.5], [-np.inf]], [False, True], [[0.9, -np.inf]], [[0.8, 0.2]])
     >>> wafroc(reader)

@@ -11,7 +11,6 @@ from radloom.errors import RadloomError
 from radloom.stats.auc import plain
 
 Boxes = Any  # (n, 4) x0 y0 x1 y1 or (n, 6) x0 y0 z0 x1 y1 z1, numpy, torch or nested lists; no type names them all
-PerBox = Any  # (n,), one value per box, of the same kinds
 
 
 @dataclass(frozen=True)
@@ -20,9 +19,9 @@ class Detections:
 
     Anything like an array is taken; numpy arrays are kept."""
 
-    boxes: Boxes
-    scores: PerBox
-    classes: PerBox = ()
+    boxes: Any
+    scores: Any
+    classes: Any = ()
 
     def __post_init__(self) -> None:
         boxes = as_boxes(self.boxes, "the detections' boxes")
@@ -42,10 +41,10 @@ class Truth:
     neither as found nor as missed, and neither does a detection matched to it (a benign nodule, say).
     """
 
-    boxes: Boxes
-    classes: PerBox = ()
-    crowd: PerBox = ()
-    ignore: PerBox = ()
+    boxes: Any
+    classes: Any = ()
+    crowd: Any = ()
+    ignore: Any = ()
 
     def __post_init__(self) -> None:
         boxes = as_boxes(self.boxes, "the true boxes")

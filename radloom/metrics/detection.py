@@ -142,7 +142,8 @@ def lesion_sensitivity(
 
     sum of found / sum of lesions. images: one `ImageCounts` each; patients: who each image is from. Patients are drawn
     with all their images; draws without a lesion are left out. No lesion: NaN; fewer than 3 patients: NaN bounds.
-    Blind to: false positives; patients with many lesions weigh more. Obuchowski NA. Biometrics 1997;53:567-578.
+    Blind to: false positives; patients with many lesions weigh more. Rao JNK, Scott AJ. Biometrics
+    1992;48:577-585.
 
     >>> images = [ImageCounts(2, 1, 0), ImageCounts(1, 1, 3), ImageCounts(1, 0, 0)]
     >>> lesion_sensitivity(images, patients=["a", "b", "c"], rng=np.random.default_rng(0)).estimate

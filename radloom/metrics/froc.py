@@ -152,7 +152,7 @@ def cpm(matched: MatchedMarks, rates: Sequence[Number] = RATES) -> float:
     """The competition performance metric of LUNA16, unit 1, in [0, 1]: the mean of `sensitivity_at` 1/8, 1/4 ... 8.
 
     Blind to: what `froc` is blind to, and the shape between the rates. Niemeijer M et al. IEEE Trans Med Imaging
-    2010;29:185-195; Setio AAA et al. Med Image Anal 2017;42:1-13.
+    2011;30:215-223; Setio AAA et al. Med Image Anal 2017;42:1-13.
 
     >>> cpm(MatchedMarks(np.array([0.9, 0.1]), np.array([0, 1]), np.array([0.5]), np.array([1]), 2), [0.25, 0.5])
     0.75

@@ -73,6 +73,8 @@ def test_equal_scores_have_p_of_one_and_a_difference_without_variance_has_none()
     scores, truth = study(0)
     same = delong_test(scores[0], 2 * scores[0] + 1, truth)
     assert (same.difference, same.z, same.p) == (0, 0, 1)
+    one_pair = np.where(np.arange(60) == np.argmin(scores[0]), scores[0].max() + 1, scores[0])
+    assert 0 < delong_test(scores[0], one_pair, truth).p < 1
     perfect = delong_test(truth * 1.0, np.zeros(len(truth)), truth)
     assert perfect.difference == 0.5
     assert math.isnan(perfect.p)
