@@ -30,12 +30,13 @@ class ReaderMarks:
     nl: (cases, k) ratings of NL marks, -inf where there is none. diseased: (cases,) whether the case has a lesion.
     ll: (diseased cases, m), in the order in which they stand in `diseased`: each lesion's rating, -inf unmarked, NaN
     where the case has no further lesion. weights: like ll, summing to 1 in each case; what is NaN in ll is not read.
+    Anything like an array is taken; numpy arrays are kept.
     """
 
-    nl: np.ndarray
-    diseased: np.ndarray
-    ll: np.ndarray
-    weights: np.ndarray
+    nl: Any
+    diseased: Any
+    ll: Any
+    weights: Any
 
     def __post_init__(self) -> None:
         nl, ll, weights = (np.asarray(part, np.float64) for part in (self.nl, self.ll, self.weights))
