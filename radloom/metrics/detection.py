@@ -197,5 +197,6 @@ def _ratio(
     times = rng.multinomial(n, np.full(n, 1 / n), size=draws)
     total = times @ below
     drawn = (times @ above)[total > 0] / total[total > 0]
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    low, high = np.quantile(drawn, tails) if len(drawn) else (math.nan, math.nan)
     return Interval(estimate, float(low), float(high), level, n)
