@@ -17,7 +17,7 @@ import numpy as np
 from radloom.errors import RadloomError
 from radloom.metrics import features_texture, radiomics_sets
 from radloom.metrics.arrays import Spacing
-from radloom.metrics.features_extractor import Compute, Contract, Extractor, Features
+from radloom.metrics.features_extractor import Compute, Contract, Extractor, Features, Window
 from radloom.metrics.features_weights import Origin, digest, existing, fill, read_state
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ RADIMAGENET = Origin(
 )
 
 
-def inception_v3_fid(weights: Path | str | None, *, window: tuple[float, float]) -> Extractor:
+def inception_v3_fid(weights: Path | str | None, *, window: Window) -> Extractor:
     """The 2048 pooled features of the TensorFlow Inception-v3, as Frechet and kernel inception distances take them.
 
     weights: path of the public port's state dict or its safetensors copy. 2D images (x, y): window to 8 bit, bicubic
@@ -73,7 +73,7 @@ https://github.com/mseitzer/pytorch-fid/releases/tag/fid_weights; download it an
                      _network(network.pooled, _inception_contract(window), 128.0, 128.0), digest(path))  # fmt: skip
 
 
-def inception_v3_logits(weights: Path | str | None, *, window: tuple[float, float]) -> Extractor:
+def inception_v3_logits(weights: Path | str | None, *, window: Window) -> Extractor:
     """The 1008 logits of the same network, for the inception score; see `inception_v3_fid`.
 
     Blind to: everything but photographic classes, so the score means little in radiology. Salimans T et al. NeurIPS
@@ -94,7 +94,7 @@ weights.
                      _network(network, _inception_contract(window), 128.0, 128.0), digest(path))  # fmt: skip
 
 
-def radimagenet_resnet50(weights: Path | str | None, *, window: tuple[float, float]) -> Extractor:
+def radimagenet_resnet50(weights: Path | str | None, *, window: Window) -> Extractor:
     """The 2048 pooled features of a ResNet-50 trained on RadImageNet's CT, MR and ultrasound images.
 
     weights: RadImageNet's PyTorch file, or any ResNet-50 state dict under the usual names. 2D images (x, y): window to
@@ -162,7 +162,7 @@ download it and give its path as weights.
     return Extractor(name, licence, dim, contract, _network(network, contract, 0.0, _top(contract)), digest(found))
 
 
-def multiscale_texture(axes: Literal[2, 3], *, window: tuple[float, float]) -> Extractor:
+def multiscale_texture(axes: Literal[2, 3], *, window: Window) -> Extractor:
     """The extractor that needs no download: 44 (2D) or 40 (3D) numbers of intensity, layout and structure by scale.
 
     Any size from 32 voxels on and any bit depth; see `features_texture.multiscale_texture`. Few enough features that
@@ -205,7 +205,7 @@ def radiomic(preset: Literal["frd_v0", "frd_v1"], axes: Literal[2, 3], *, spacin
     )  # fmt: skip
 
 
-def _inception_contract(window: tuple[float, float]) -> Contract:
+def _inception_contract(window: Window) -> Contract:
     return Contract(2, 3, "8 bit", 299, "antialiased bicubic", "(v - 128) / 128", window)
 
 

@@ -12,8 +12,9 @@ from typing import Literal
 import numpy as np
 
 from radloom.errors import RadloomError
-from radloom.metrics.arrays import Voxels, as_real
+from radloom.metrics.arrays import Number, Voxels, as_real
 
+Window = tuple[Number, Number]
 Compute = Callable[[list[np.ndarray]], np.ndarray]
 BATCH = 16
 
@@ -33,7 +34,7 @@ class Contract:
     size: int | None
     resize: str
     normalisation: str
-    window: tuple[float, float] | None
+    window: Window | None
 
 
 @dataclass(frozen=True)

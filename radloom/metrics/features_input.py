@@ -9,10 +9,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from radloom.errors import RadloomError
+from radloom.metrics.features_extractor import Window
 
 
 def as_input(
-    image: np.ndarray, size: int | None, mode: str, window: tuple[float, float] | None, bit_depth: str
+    image: np.ndarray, size: int | None, mode: str, window: Window | None, bit_depth: str
 ) -> Float[Tensor, "1 1 *s"]:
     """The image (x, y) or (x, y, z) as float32 with the first axis last: a picture's rows are y.
 

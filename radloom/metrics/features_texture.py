@@ -8,6 +8,7 @@ import numpy as np
 
 from radloom.errors import RadloomError
 from radloom.metrics.arrays import Voxels, as_real
+from radloom.metrics.features_extractor import Window
 
 LEVELS = 4
 SMALLEST = 32  # voxels along each axis: 4 at the coarsest of 4 scales
@@ -17,7 +18,7 @@ GRID = {2: 4, 3: 2}
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
-def multiscale_texture(image: Voxels, *, window: tuple[float, float]) -> np.ndarray:
+def multiscale_texture(image: Voxels, *, window: Window) -> np.ndarray:
     """A vector of 44 numbers (2D) or 40 (3D) that describes one image of any size and bit depth; unit 1.
 
     x = (image - low) / (high - low) with the same window for all images; values outside it are kept, nothing is

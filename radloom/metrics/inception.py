@@ -23,10 +23,11 @@ class ConvUnit(nn.Module):
         self, before: int, after: int, kernel: int | tuple[int, int], stride: int = 1, padding: int | None = None
     ) -> None:
         super().__init__()
-        sides = (kernel, kernel) if isinstance(kernel, int) else kernel
+        high, wide = (kernel, kernel) if isinstance(kernel, int) else kernel
         # the graph keeps the size where it does not stride, save for two convolutions of the stem
-        same = tuple(side // 2 for side in sides) if stride == 1 else (0, 0)
-        self.conv = nn.Conv2d(before, after, sides, stride, same if padding is None else padding, bias=False)
+        same = (high // 2, wide // 2) if stride == 1 else (0, 0)
+        around = same if padding is None else (padding, padding)
+        self.conv = nn.Conv2d(before, after, (high, wide), stride, around, bias=False)
         self.bn = nn.BatchNorm2d(after, eps=0.001)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d i j"]:

@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 
 from radloom.errors import RadloomError
-from radloom.metrics.arrays import Spacing, Voxels, as_mask, as_real, positive, same_shape, spacing_of
+from radloom.metrics.arrays import Number, Spacing, Voxels, as_mask, as_real, positive, same_shape, spacing_of
 
 MOST_LEVELS = 4096  # a co-occurrence matrix of more is bigger than most regions
 
@@ -25,8 +25,8 @@ class FixedWidth:
     for the lower bound of the resegmentation range (-1000 HU for a window of -1000 to 400), the same for all cases.
     """
 
-    width: float
-    origin: float | None = None
+    width: Number
+    origin: Number | None = None
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """Levels from 1; values below the origin are an error."""

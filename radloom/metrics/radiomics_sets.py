@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from radloom.errors import RadloomError
-from radloom.metrics.arrays import Spacing, Voxels, as_mask, as_real, same_shape, spacing_of
+from radloom.metrics.arrays import Number, Spacing, Voxels, as_mask, as_real, same_shape, spacing_of
 from radloom.metrics.radiomics_extract import region_features
 from radloom.metrics.radiomics_filters import coiflet_subbands, laplacian_of_gaussian
 from radloom.metrics.radiomics_levels import Binning, FixedWidth, Region, bounding_box, region_of, resampled
@@ -41,7 +41,7 @@ V1_SIGMAS_MM = (2.0, 3.0, 4.0, 5.0)
 MARGIN = 6  # an even number beyond the reach of the wavelet
 
 
-def lee774_features(image: Voxels, mask: Voxels, spacing_mm: Spacing, *, bin_width: float = 25.0) -> dict[str, float]:
+def lee774_features(image: Voxels, mask: Voxels, spacing_mm: Spacing, *, bin_width: Number = 25) -> dict[str, float]:
     """The 774 features of Lee et al. of one 3D region: 86 of the image (18 + 68) and of each of 8 wavelet sub-bands.
 
     image: (x, y, z), CT in HU. The paper gives the counts 18, 68 and 688; that the 68 are 22 co-occurrence, 16 run, 16
@@ -94,7 +94,7 @@ def frd_v1_features(image: Voxels, mask: Voxels, spacing_mm: Spacing) -> dict[st
     >>> len(frd_v1_features(rng.normal(size=(32, 32)), np.ones((32, 32)), (1, 1)))
     385
     """
-    values, inside = _volume(image, mask, axes=np.ndim(mask))
+    values, inside = _volume(image, mask, axes=len(mask.shape))
     spread = float(values.std(ddof=1)) if values.size > 1 else 0.0
     if values.min() == values.max():
         raise RadloomError("the image is flat", expected="an image with contrast", do="leave this case out, counted")

@@ -59,7 +59,7 @@ def glszm_features(levels: np.ndarray) -> dict[str, float]:
     """
     from skimage.measure import label
 
-    zones = label(levels, background=0, connectivity=levels.ndim)
+    zones = np.asarray(label(levels, background=0, connectivity=levels.ndim))
     inside = zones > 0
     sizes = np.bincount(zones[inside])[1:]
     level = np.zeros(len(sizes), np.int64)

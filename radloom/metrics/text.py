@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 
 from radloom.errors import RadloomError
+from radloom.metrics.arrays import Number
 
 Tokens = Sequence[str]
 Smoothing = Literal["none", "epsilon", "add_one"]
@@ -92,7 +93,7 @@ def sentence_bleu(
     return corpus_bleu([candidate], [references], order=order, smoothing=smoothing)
 
 
-def rouge_l(candidate: Tokens, references: Sequence[Tokens], *, beta: float = 1.0) -> float:
+def rouge_l(candidate: Tokens, references: Sequence[Tokens], *, beta: Number = 1) -> float:
     """ROUGE-L of one report, 0 to 1; higher is better; the best over its references.
 
     F = (1 + beta^2) P R / (R + beta^2 P) with P = L / words of the candidate, R = L / words of the reference, and L
