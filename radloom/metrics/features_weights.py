@@ -52,6 +52,7 @@ def digest(path: Path) -> str:
 def read_state(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file or of a PyTorch state dict, on the CPU; nothing else is unpickled."""
     import pickle
+    import struct
 
     import torch
     from safetensors import SafetensorError
@@ -59,7 +60,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
     try:
         state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
+    except (OSError, RuntimeError, EOFError, struct.error, pickle.UnpicklingError, SafetensorError) as error:
         reason = str(error).splitlines()[0]
         raise RadloomError(
             f"cannot read weights {path}: {reason}", expected="a safetensors file or a state dict of tensors"

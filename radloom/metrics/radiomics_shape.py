@@ -21,8 +21,8 @@ def shape_features(mask: Voxels, spacing_mm: Spacing) -> dict[str, float]:
     mesh's vertices. In a region without extent along an axis (one voxel, one slice) axes have length 0, and ratios
     that divide by one are NaN. Left out: the bounding boxes and the ellipsoid of least volume, on which IBSI found no
     consensus, and the features that need intensities.
-    Blind to: detail below a voxel; two lumps in one mask count as one; a ball's mesh is stepped, 9 % too large in area. Lorensen WE, Cline HE. Comput Graph 1987;21:
-    163-169; Zwanenburg A et al. Radiology 2020;295:328-338.
+    Blind to: detail below a voxel; two lumps in one mask count as one. The mesh of a binary ball is stepped and 9 % too
+    large in area. Lorensen WE, Cline HE. Comput Graph 1987;21:163-169; Zwanenburg A et al. Radiology 2020;295:328-338.
 
     >>> found = shape_features(np.ones((1, 1, 1)), (1, 1, 1))  # the mesh of one voxel is an octahedron
     >>> round(found["morph_volume"], 6), found["morph_diam"], found["morph_vol_approx"]
