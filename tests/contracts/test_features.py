@@ -1,5 +1,8 @@
 """What every feature extractor keeps, and that the one without weights sees what a radiologist would see."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -66,6 +69,13 @@ def test_the_hash_tells_every_part_of_the_preprocessing_apart():
     assert (
         multiscale_texture(2, window=(0.0, 255.0)).preprocessing == multiscale_texture(2, window=(0, 255)).preprocessing
     )
+
+
+def test_importing_extractors_radiomics_and_report_scores_loads_nothing_heavy():
+    code = ("import sys, radloom.metrics.features, radloom.metrics.radiomics, radloom.metrics.text; "
+            "print([n for n in ('torch', 'skimage', 'SimpleITK', 'mirp', 'pandas') if n in sys.modules])")  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 @settings(max_examples=25, deadline=None)

@@ -78,6 +78,14 @@ def test_shares_and_correlations_keep_their_bounds(image):
     assert -1 - 1e-9 <= found["cm_info_corr1"] <= 1e-9
 
 
+def test_torch_tensors_have_the_features_of_their_numpy_arrays():
+    torch = pytest.importorskip("torch")
+    image = np.random.default_rng(0).normal(size=(5, 6, 4))
+    mask = image > -1
+    tensors = torch.from_numpy(image), torch.from_numpy(mask)
+    same(*(radiomic_features(*pair, (1, 1, 2), binning=BINS) for pair in ((image, mask), tensors)), rel=0)
+
+
 def test_a_single_slice_has_the_texture_of_the_2d_image():
     image = np.random.default_rng(0).integers(0, 9, (7, 6)).astype(float)
     flat = radiomic_features(image, np.ones((7, 6)), (1, 1), binning=BINS)
