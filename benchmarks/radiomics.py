@@ -31,8 +31,8 @@ from radloom.runfolder import commit, machine, versions
 HERE = Path(__file__).resolve().parent
 BINS = FixedCount(40)
 SPACING = (1.0, 1.0, 1.0)
-# single precision in mirp's meshes and images
-CLOSE = 1e-4
+# mirp computes in single precision; a skewness near 0 is compared in absolute terms
+CLOSE, NEAR_ZERO = 1e-4, 1e-2
 
 
 def main() -> None:
@@ -67,7 +67,7 @@ def _against_mirp(side: int, repeats: int) -> list[str]:
     mirp_features(image[:8, :8, :8], np.ones((8, 8, 8)), SPACING, binning=BINS)  # its imports and compilations
     theirs, wanted = _timed(lambda: mirp_features(image, mask, SPACING, binning=BINS), 1)
     shared = sorted(found.keys() & wanted.keys())
-    apart = max(abs(found[name] - wanted[name]) / max(abs(wanted[name]), 1e-6) for name in shared)
+    apart = max(abs(found[name] - wanted[name]) / max(abs(wanted[name]), NEAR_ZERO) for name in shared)
     assert apart < CLOSE, f"the values differ by {apart:.1e}"
     return [f"{side}^3, {int(mask.sum()):,} voxels", f"{ours:.2f}", f"{theirs:.1f}", f"{theirs / ours:.0f}",
             f"{len(found)} / {len(wanted)}", f"{len(shared)} within {apart:.0e}"]  # fmt: skip
