@@ -17,7 +17,7 @@ import numpy as np
 from radloom.errors import RadloomError
 from radloom.metrics import features_texture, radiomics_sets
 from radloom.metrics.arrays import Spacing
-from radloom.metrics.features_extractor import Compute, Contract, Extractor, Features, Window
+from radloom.metrics.features_extractor import Compute, Contract, Extractor, Features, Window, window_of
 from radloom.metrics.features_weights import Origin, digest, existing, fill, read_state
 
 if TYPE_CHECKING:
@@ -98,10 +98,10 @@ def radimagenet_resnet50(weights: Path | str | None, *, window: Window) -> Extra
     """The 2048 pooled features of a ResNet-50 trained on RadImageNet's CT, MR and ultrasound images.
 
     weights: RadImageNet's PyTorch file, or any ResNet-50 state dict under the usual names. 2D images (x, y): window to
-    8 bit, bilinear with antialiasing to 224 x 224, three equal channels, (v - 127.5) / 127.5 (RadImageNet's notebooks).
-    Blind to: 16-bit detail; its rankings of models were found volatile (Woodland M et al. arXiv 2311.13717).
-    Mei X et al. Radiol Artif Intell 2022;4:e210315. Raises RadloomError when the weights are absent or of another
-    network.
+    8 bit, bilinear with antialiasing to 224 x 224, three equal channels, (v - 127.5) / 127.5. Resizing and scaling are
+    our choice, not checked against RadImageNet's own scripts. Blind to: 16-bit detail; its rankings of models were
+    found volatile (Woodland M et al. arXiv 2311.13717). Mei X et al. Radiol Artif Intell 2022;4:e210315.
+    Raises RadloomError when the weights are absent or of another network.
 
     >>> radimagenet_resnet50(None, window=(0, 255))
     Traceback (most recent call last):
@@ -173,7 +173,7 @@ def multiscale_texture(axes: Literal[2, 3], *, window: Window) -> Extractor:
     """
     if axes not in (2, 3):
         raise RadloomError(f"{axes} axes", expected="2 or 3")
-    low, high = float(window[0]), float(window[1])
+    low, high = window_of(window)
     contract = Contract(axes, 1, "any", None, "none", "(v - low) / (high - low), not clipped", (low, high))
     return Extractor(
         f"multiscale_texture_{axes}d", "Apache-2.0", 44 if axes == 2 else 40, contract,

@@ -19,6 +19,18 @@ Compute = Callable[[list[np.ndarray]], np.ndarray]
 BATCH = 16
 
 
+def window_of(window: Window) -> tuple[float, float]:
+    """The window's bounds as floats. Raises RadloomError unless both are finite and the lower one comes first.
+
+    >>> window_of((0, 255))
+    (0.0, 255.0)
+    """
+    low, high = float(window[0]), float(window[1])
+    if not (np.isfinite(low) and np.isfinite(high) and high > low):
+        raise RadloomError(f"the window is {low:g} to {high:g}", expected="finite bounds, the lower one first")
+    return low, high
+
+
 @dataclass(frozen=True)
 class Contract:
     """What an extractor does to an image before it looks at it.
@@ -35,6 +47,10 @@ class Contract:
     resize: str
     normalisation: str
     window: Window | None
+
+    def __post_init__(self) -> None:
+        if self.window is not None:  # as floats, so that 0 and 0.0 have one hash
+            object.__setattr__(self, "window", window_of(self.window))
 
 
 @dataclass(frozen=True)

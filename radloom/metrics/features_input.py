@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from radloom.errors import RadloomError
-from radloom.metrics.features_extractor import Window
+from radloom.metrics.features_extractor import Window, window_of
 
 
 def as_input(
@@ -28,9 +28,7 @@ def as_input(
     if bit_depth == "8 bit" and window is None:
         raise RadloomError("an 8-bit extractor without a window", expected="window=(low, high), one for all sets")
     if window is not None:
-        low, high = window
-        if not (np.isfinite(low) and np.isfinite(high) and high > low):
-            raise RadloomError(f"the window is {low:g} to {high:g}", expected="finite bounds, the lower one first")
+        low, high = window_of(window)
         values = (values - low) / (high - low)
         if bit_depth == "8 bit":
             values = np.floor(np.clip(values, 0, 1) * 255 + 0.5)  # halves go up, not to the even level

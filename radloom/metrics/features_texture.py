@@ -8,7 +8,7 @@ import numpy as np
 
 from radloom.errors import RadloomError
 from radloom.metrics.arrays import Voxels, as_real
-from radloom.metrics.features_extractor import Window
+from radloom.metrics.features_extractor import Window, window_of
 
 LEVELS = 4
 SMALLEST = 32  # voxels along each axis: 4 at the coarsest of 4 scales
@@ -39,9 +39,7 @@ def multiscale_texture(image: Voxels, *, window: Window) -> np.ndarray:
         raise RadloomError(
             f"the image has shape {values.shape}", expected=f"2 or 3 axes of at least {SMALLEST} voxels each"
         )
-    low, high = float(window[0]), float(window[1])
-    if not (np.isfinite(low) and np.isfinite(high) and high > low):
-        raise RadloomError(f"the window is {low:g} to {high:g}", expected="finite bounds, the lower one first")
+    low, high = window_of(window)
     scale = (values - low) / (high - low)
     found: list[float] = list(np.quantile(scale, QUANTILES))
     structure: list[float] = []

@@ -11,7 +11,7 @@ from radloom.errors import RadloomError
 from radloom.metrics.arrays import Number, Spacing, Voxels, as_real, positive, spacing_of
 
 _R = math.sqrt(7)
-# Coiflet with two vanishing moments (Daubechies 1992, table 8.1); closed form, in the order of a decomposition filter
+# Coiflet with two vanishing moments (Daubechies 1992); closed form, in the order of a decomposition filter
 LOW = np.array([-3 + _R, 1 - _R, 14 - 2 * _R, 14 + 2 * _R, 5 + _R, 1 - _R]) / (16 * math.sqrt(2))
 HIGH = LOW[::-1] * np.array([-1, 1, -1, 1, -1, 1])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -10,7 +11,6 @@ from radloom.errors import RadloomError
 from radloom.metrics.radiomics_levels import directions, flat_step
 
 Aggregation = Literal["average", "merge"]
-Counts = list[np.ndarray]
 
 
 def glcm_features(levels: np.ndarray, aggregation: Aggregation) -> dict[str, float]:
@@ -27,35 +27,35 @@ def glcm_features(levels: np.ndarray, aggregation: Aggregation) -> dict[str, flo
     >>> found["cm_contrast"], found["cm_corr"], found["cm_energy"]
     (1.0, -1.0, 0.5)
     """
-    matrices = _matrices(levels)
-    if not matrices:
-        return dict.fromkeys(_features(np.ones((1, 1))), float("nan"))
-    if aggregation == "merge":
-        matrices = [np.sum(matrices, axis=0)]
-    elif aggregation != "average":
+    if aggregation not in ("average", "merge"):
         raise RadloomError(f"unknown aggregation {aggregation!r}", expected="average or merge")
-    found = [_features(matrix / matrix.sum()) for matrix in matrices]
+    present = np.unique(levels[levels > 0])
+    matrices = _matrices(levels, present)
+    if aggregation == "merge":
+        matrices = iter([sum(matrices, np.zeros((len(present), len(present))))])
+    found = [_features(matrix / matrix.sum(), present) for matrix in matrices if matrix.any()]
+    if not found:
+        return dict.fromkeys(_features(np.ones((1, 1)), present[:1]), float("nan"))
     return {name: float(np.mean([one[name] for one in found])) for name in found[0]}
 
 
-def _matrices(levels: np.ndarray) -> Counts:
-    """Symmetric counts of pairs, one matrix for each direction that has any."""
-    size = int(levels.max()) + 1
-    flat = levels.ravel().astype(np.int64)
+def _matrices(levels: np.ndarray, present: np.ndarray) -> Iterator[np.ndarray]:
+    """Symmetric counts of pairs of the levels that occur, one matrix for each direction and one at a time."""
+    size = len(present) + 1
+    place = np.zeros(int(levels.max()) + 1, np.int64)
+    place[present] = np.arange(1, size)
+    flat = place[levels.ravel()]
     rows = flat * size
-    found = []
     for step in directions(levels.shape):
         k = flat_step(step, levels.shape)
         counts = np.bincount(rows[:-k] + flat[k:], minlength=size**2).reshape(size, size)[1:, 1:]
-        if counts.any():
-            found.append((counts + counts.T).astype(np.float64))
-    return found
+        yield (counts + counts.T).astype(np.float64)
 
 
-def _features(p: np.ndarray) -> dict[str, float]:
-    """Every feature of one symmetric matrix that sums to 1."""
-    n = len(p)
-    i = np.arange(1, n + 1, dtype=np.float64)
+def _features(p: np.ndarray, present: np.ndarray) -> dict[str, float]:
+    """Every feature of one symmetric matrix that sums to 1, of the levels present; their highest counts as how many."""
+    n = int(present[-1])
+    i = present.astype(np.float64)
     row, column = i[:, None], i[None]
     gap, total = np.abs(row - column), row + column
     px = p.sum(1)

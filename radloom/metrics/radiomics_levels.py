@@ -11,7 +11,8 @@ import numpy as np
 from radloom.errors import RadloomError
 from radloom.metrics.arrays import Number, Spacing, Voxels, as_mask, as_real, positive, same_shape, spacing_of
 
-MOST_LEVELS = 4096  # a co-occurrence matrix of more is bigger than most regions
+MOST_LEVELS = 2048  # different ones: a co-occurrence matrix of more is bigger than most regions
+HIGHEST_LEVEL = 2**16
 
 Binning = Callable[[np.ndarray], np.ndarray]
 """From the intensities of a region to grey levels 1, 2, ...; `FixedWidth`, `FixedCount` or a function of yours."""
@@ -58,7 +59,11 @@ class FixedCount:
 
 
 def as_levels(values: np.ndarray) -> np.ndarray:
-    """The intensities themselves, for an image that already holds grey levels 1, 2, ... (the IBSI digital phantom)."""
+    """The intensities themselves, for an image that already holds grey levels 1, 2, ... (the IBSI digital phantom).
+
+    >>> as_levels(np.array([1.0, 4.0])).tolist()
+    [1, 4]
+    """
     levels = values.astype(np.int64)
     if (levels != values).any() or levels.min() < 1:
         raise RadloomError("the region holds other values than 1, 2, ...", expected="grey levels", do="bin the image")
@@ -76,9 +81,12 @@ class Region:
     def levels(self, binning: Binning) -> np.ndarray:
         """Grey levels on the cropped grid with a rim of one voxel; 0 outside the region."""
         found = binning(self.values)
-        if found.max() > MOST_LEVELS:
+        different = len(np.unique(found))
+        if different > MOST_LEVELS or found.max() > HIGHEST_LEVEL:
             raise RadloomError(
-                f"{found.max()} grey levels", expected=f"at most {MOST_LEVELS}", do="widen the bins or narrow the mask"
+                f"{different} grey levels up to {found.max()}",
+                expected=f"at most {MOST_LEVELS} up to {HIGHEST_LEVEL}",
+                do="widen the bins or narrow the mask",
             )
         grid = np.zeros(self.mask.shape, np.int32)
         grid[self.mask] = found
@@ -86,7 +94,11 @@ class Region:
 
 
 def region_of(image: Voxels, mask: Voxels, spacing_mm: Spacing) -> Region:
-    """The region where the mask is set. Raises RadloomError when it is empty or image and mask do not fit."""
+    """The region where the mask is set. Raises RadloomError when it is empty or image and mask do not fit.
+
+    >>> region_of(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[0, 1], [0, 1]]), (1, 1)).values.tolist()
+    [2.0, 4.0]
+    """
     values, inside = as_real(image, "the image"), as_mask(mask, "the region mask")
     same_shape(values, inside, "the image", "the region mask")
     spacing = spacing_of(spacing_mm, values.ndim)
@@ -95,7 +107,11 @@ def region_of(image: Voxels, mask: Voxels, spacing_mm: Spacing) -> Region:
 
 
 def bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
-    """The slices that hold every set voxel. Raises RadloomError when there is none."""
+    """The slices that hold every set voxel. Raises RadloomError when there is none.
+
+    >>> bounding_box(np.array([[False, True, True]]))
+    (slice(0, 1, None), slice(1, 3, None))
+    """
     if not mask.any():
         raise RadloomError("the region mask is empty", expected="at least one voxel", do="leave this case out, counted")
     found = []
@@ -109,13 +125,20 @@ def directions(shape: Sequence[int]) -> list[tuple[int, ...]]:
     """One of each pair of opposite steps to a neighbour, on a grid with a rim: 13 in 3D, 4 in 2D or in a single slice.
 
     Steps along an axis with a single voxel between the rims lead nowhere and are left out.
+
+    >>> len(directions((9, 9, 9))), directions((4, 4, 3))
+    (13, [(0, 1, 0), (1, -1, 0), (1, 0, 0), (1, 1, 0)])
     """
     steps = product(*((-1, 0, 1) if size > 3 else (0,) for size in shape))
     return [step for step in steps if step > (0,) * len(shape)]
 
 
 def flat_step(step: Sequence[int], shape: Sequence[int]) -> int:
-    """How far the neighbour lies in the flattened grid; the rim keeps steps from wrapping into the region."""
+    """How far the neighbour lies in the flattened grid; the rim keeps steps from wrapping into the region.
+
+    >>> flat_step((1, -1), (5, 7))
+    6
+    """
     return int(np.dot(step, [int(np.prod(shape[axis + 1 :])) for axis in range(len(shape))]))
 
 
