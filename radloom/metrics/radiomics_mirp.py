@@ -29,7 +29,7 @@ def mirp_features(
     """The features of a 3D region by mirp, under the IBSI names; no resampling, no filter.
 
     image, mask: (x, y, z). binning: `FixedWidth` with an origin, `FixedCount` or `as_levels`; aggregation as in
-    `radiomic_features`. mirp is some 20 times slower than ours and knows a few features more (Moran's I, Geary's C).
+    `radiomic_features`. mirp takes 15 times the CPU time of ours or more; it also has Moran's I and Geary's C.
     Raises RadloomError when mirp is not installed, the mask is empty or the binning is another.
     Blind to: what ours are blind to. Zwanenburg A, Lock S. J Open Source Softw 2024;9:6413.
 
