@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from radloom.errors import RadloomError
+from radloom.metrics.arrays import Number
 from radloom.metrics.featuresets import ROWS, Features, Patients, blocks, clusters, feature_pair, squared_distances
 
 Kernel = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -76,7 +77,7 @@ def kid(
 
 
 def mmd2_polynomial(
-    real: Features, synthetic: Features, *, degree: int = 3, offset: float = 1.0, block: int = ROWS
+    real: Features, synthetic: Features, *, degree: int = 3, offset: Number = 1.0, block: int = ROWS
 ) -> float:
     """The unbiased squared maximum mean discrepancy over all pairs, polynomial kernel, unit 1; about 0 is best.
 
@@ -125,7 +126,7 @@ def mmd2_interval(
 
 
 def cmmd(
-    real: Features, synthetic: Features, *, sigma: float = 10.0, scale: float = 1000.0, block: int = ROWS
+    real: Features, synthetic: Features, *, sigma: Number = 10.0, scale: Number = 1000.0, block: int = ROWS
 ) -> float:
     """The CLIP maximum mean discrepancy, unit 1 after `scale`; 0 is best.
 
@@ -148,7 +149,7 @@ def cmmd(
     return float(scale * max(means[0] + means[1] - 2 * means[2], 0.0))
 
 
-def _polynomial(degree: int, offset: float, d: int) -> Kernel:
+def _polynomial(degree: int, offset: Number, d: int) -> Kernel:
     if degree < 1:
         raise RadloomError(f"degree={degree}", expected="1 or more")
 

@@ -79,8 +79,8 @@ def prdc(
     With R(x) = distance of x to its k-th nearest other row of its own set, and inside meaning strictly nearer:
     precision = share of synthetic rows inside a real ball; density = mean number of real balls around a synthetic row,
     over k; recall = share of real rows inside a synthetic ball; coverage = share of real balls with a synthetic row in
-    it. real (n, d), synthetic (m, d), both of k + 1 rows or more; in blocks, memory O(block^2 + n + m). "float32" halves
-    the time and moves density in its 7th digit; "exact" keeps ties of quantised features.
+    it. real (n, d), synthetic (m, d), both of k + 1 rows or more; in blocks, memory O(block^2 + n + m). "float32"
+    halves the time and moves density in its 7th digit; "exact" keeps ties of quantised features.
     Blind to: copies of training images; one real outlier has a huge ball and lifts precision (read density and coverage
     beside it). Depends on n, m and k: compare at equal ones, with real against real as the ceiling.
     Naeem MF et al. Proc Int Conf Mach Learn 2020;119:7176-7185.

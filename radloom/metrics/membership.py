@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from radloom.errors import RadloomError
+from radloom.metrics.arrays import Number
 from radloom.metrics.featuresets import Patients, clusters
 from radloom.stats.intervals import FEWEST, Interval
 from radloom.stats.numbers import Numbers, finite, share
@@ -65,7 +66,7 @@ def membership_auc(
     return Membership(auc, tpr_at_fpr(high, low, 0.01), tpr_at_fpr(high, low, 0.001), len(high), len(low))
 
 
-def tpr_at_fpr(members: Numbers, non_members: Numbers, fpr: float) -> float:
+def tpr_at_fpr(members: Numbers, non_members: Numbers, fpr: Number) -> float:
     """The highest true-positive rate at a false-positive rate of `fpr` or less, unit 1.
 
     members (n,), non_members (m,): scores, higher for members; a threshold is passed by scores of it or more. `fpr` in

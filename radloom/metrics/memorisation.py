@@ -126,8 +126,8 @@ def copy_fraction(
     their number): 0 for a copy, near 1 between many. Threshold: the floor(alpha m)-th smallest ratio of the m held-out
     images, so that just under alpha of them lie strictly below; the fraction counts synthetic images strictly below.
     With fewer than 2/alpha held-out images it is their smallest. `patients` (synthetic images,) for the interval.
-    Blind to: what `nearest_training_distance` is blind to; the interval holds no uncertainty of the threshold (take some
-    hundred held-out images). After Carlini N et al. USENIX Secur Symp 2023:5253-5270, whose threshold is fixed.
+    Blind to: what `nearest_training_distance` is blind to; how sure the threshold is (take some hundred
+    held-out images). After Carlini N et al. USENIX Secur Symp 2023:5253-5270, whose threshold is fixed.
 
     >>> rng = np.random.default_rng(0)
     >>> train, new, other = (rng.normal(size=(100, 8)) for _ in range(3))

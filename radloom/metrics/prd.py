@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from radloom.errors import RadloomError
-from radloom.metrics.arrays import as_numpy
+from radloom.metrics.arrays import Number, as_numpy
 from radloom.metrics.featuresets import Features, feature_pair
 
 
@@ -23,7 +23,7 @@ class PrdCurve:
     clusters: int
     runs: int
 
-    def f_beta(self, beta: float) -> float:
+    def f_beta(self, beta: Number) -> float:
         """The highest F_beta = (1 + beta^2) p r / (beta^2 p + r) on the curve, unit 1."""
         if not (np.isfinite(beta) and beta > 0):
             raise RadloomError(f"beta is {beta}", expected="a finite number above 0")
