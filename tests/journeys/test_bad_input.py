@@ -154,6 +154,8 @@ def test_a_wrong_cohort_is_refused_before_training_and_leaves_no_run(radloom, co
         (("--set", "steps=0"), "steps"),
         (("--set", "batch=-1"), "batch"),
         (("--set", "patch=[8,8,8]"), "patch"),
+        (("--set", "patch=[8,8]"), "a patch of 8x8 is too small for the discriminator; expected at least 12"),
+        (("--dims", "3", "--set", "patch=[16,16,8]"), "a patch of 16x16x8 is too small"),
         (("--set", "sees=none"), "sees=none"),
         (("--dims", "4"), "4D"),
         (("--size", "paper", "--dims", "3"), "no size paper in 3D"),
