@@ -74,7 +74,9 @@ def _absent(results: Results) -> list[dict[str, Any]]:
             wide = _by_case(results, metric, region)
             found = wide[_reference_empty(wide)]
             if len(found):
-                counts = {" ".join(filter(None, column)): int((found[column] == 0).sum()) for column in wide.columns}
+                counts = {
+                    " ".join(filter(None, column)): int(np.count_nonzero(found[column] == 0)) for column in wide.columns
+                }
                 rows.append({"metric": metric, "region": region, "cases": len(found), "invented": counts})
     return rows
 

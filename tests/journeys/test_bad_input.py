@@ -336,6 +336,20 @@ def wait_for(ready, seconds: float = 60) -> None:
     raise AssertionError("it never came")
 
 
+def test_an_interrupted_draw_says_so_and_leaves_whole_images_alone(made, trained, tmp_path):
+    run = Path(shutil.copytree(trained, tmp_path / "run"))
+    command = [sys.executable, "-m", "radloom", "draw", run, "--draws", "5000"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: list(run.glob("samples/*.draw1.image.flair.json")))
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert err.splitlines() == ["radloom: interrupted; what was finished is kept."]
+    nothing_half_written(run)
+    for path in run.glob("samples/*.nii.gz"):
+        assert nib.nifti1.load(path).get_fdata().size
+
+
 def test_an_interrupted_run_resumes_to_the_same_weights(made, tmp_path):
     settings = ["--size", "tiny", "--set", "steps=60"]
     command = [sys.executable, "-m", "radloom", "train", SYSTEM, "--data", str(made)]
