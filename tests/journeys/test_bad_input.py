@@ -350,6 +350,14 @@ def test_an_interrupted_draw_says_so_and_leaves_whole_images_alone(made, trained
         assert nib.nifti1.load(path).get_fdata().size
 
 
+def test_an_interrupt_while_the_program_loads_is_one_line(radloom, monkeypatch):
+    def interrupted(**_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("radloom.cli.app", interrupted)
+    assert radloom("systems") == (130, "", "radloom: interrupted before anything was done.\n")
+
+
 def test_an_interrupted_run_resumes_to_the_same_weights(made, tmp_path):
     settings = ["--size", "tiny", "--set", "steps=60"]
     command = [sys.executable, "-m", "radloom", "train", SYSTEM, "--data", str(made)]
