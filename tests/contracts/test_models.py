@@ -114,6 +114,21 @@ def test_weights_come_back_from_disk(name: str, dims: int, tmp_path: Path) -> No
     assert torch.equal(drawn(model, given, 2, dims), drawn(other, given, 2, dims))
 
 
+@pytest.mark.parametrize(("name", "dims"), CASES)
+def test_weights_come_back_into_a_model_that_never_saw_data(name: str, dims: int, tmp_path: Path) -> None:
+    model, given = begun(name, dims), example(dims).given
+    save_weights(tmp_path / "w.safetensors", model)
+    other = MODELS[name](dims)
+    load_tensors(other, tmp_path / "w.safetensors")
+    assert torch.equal(drawn(model, given, 2, dims), drawn(other, given, 2, dims))
+
+
+def test_a_training_mean_of_other_channels_is_refused(tmp_path: Path) -> None:
+    save_weights(tmp_path / "w.safetensors", begun("training mean", 2))
+    with pytest.raises(RadloomError, match="another model"):
+        load_tensors(TrainingMean(TARGETS + 1), tmp_path / "w.safetensors")
+
+
 def test_weights_of_another_model_or_a_broken_file_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     save_weights(path, gan(2))

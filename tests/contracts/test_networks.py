@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from sklearn.preprocessing import PolynomialFeatures
 from torch import Tensor, nn
 
+from radloom.errors import RadloomError
 from radloom.networks import layers
 from radloom.networks.monai import dice_and_cross_entropy, segmentation_unet
 from radloom.networks.pix2pix import PatchDiscriminator, ResNetGenerator, UNetGenerator
@@ -191,3 +192,21 @@ def test_convolution_of_a_short_axis_has_the_gradient_of_float32_under_bfloat16(
         gradients.append(next(conv.parameters()).grad.clone())
     for gradient in gradients[1:]:
         assert (gradient - gradients[0]).abs().max() < 0.03 * gradients[0].abs().max()
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("halvings", [1, 2, 3])
+def test_discriminator_scores_its_smallest_patch_and_refuses_a_smaller_one(halvings: int, dims: int) -> None:
+    least = 3 * 2**halvings
+    network = PatchDiscriminator(dims, 2, width=2, halvings=halvings)
+    assert min(network(noise(1, 2, *(least,) * dims)).shape[2:]) == 1
+    with pytest.raises(RadloomError, match=f"too small for the discriminator; expected at least {least} along"):
+        network(noise(1, 2, least - 1, *(least,) * (dims - 1)))
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_resnet_generator_maps_its_smallest_patch_and_refuses_a_smaller_one(dims: int) -> None:
+    network = ResNetGenerator(dims, 1, 1, width=2, blocks=1)
+    assert network(noise(1, 1, *(5,) * dims)).shape == (1, 1, *(5,) * dims)
+    with pytest.raises(RadloomError, match="too small for the ResNet generator; expected at least 5 along"):
+        network(noise(1, 1, 4, *(5,) * (dims - 1)))
