@@ -74,8 +74,7 @@ def test_parallel_projections_are_scikit_images_radon() -> None:
     ours = ct.Projector(geometry)(torch.from_numpy(image)[None, None])[0, 0].numpy()
     # scikit-image rotates rows downwards: its angle runs the other way round and its detector along the columns
     theirs = radon(image.T, np.rad2deg(-np.array(geometry.angles)), circle=True).T
-    theirs_mirrored = radon(image.T, np.rad2deg(np.array(geometry.angles)), circle=True).T
-    error = min(np.abs(ours - theirs).max(), np.abs(ours - theirs_mirrored).max())
+    error = np.abs(ours - theirs).max()
     assert error < 0.01 * ours.max()
 
 
@@ -88,6 +87,6 @@ def test_filtered_back_projection_is_scikit_images() -> None:
     for kernel, name in ((ct_reconstruct.bone, "ramp"), (ct_reconstruct.standard, "hann")):
         ours = ct_reconstruct.fbp(y, geometry, kernel=kernel)[0, 0].numpy()
         degrees = np.rad2deg(np.array(geometry.angles))
-        candidates = [iradon(y[0, 0].numpy().T, sign * degrees, filter_name=name, circle=True) for sign in (1, -1)]
-        error = min(np.abs((ours - one.T)[inside]).max() for one in candidates)
+        theirs = iradon(y[0, 0].numpy().T, -degrees, filter_name=name, circle=True).T
+        error = np.abs((ours - theirs)[inside]).max()
         assert error < 0.01
