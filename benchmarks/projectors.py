@@ -39,7 +39,7 @@ def _line(side: int, views: int, runs: int) -> str:
     image[np.hypot(x, z) > 0.49 * side] = 0
     # scikit-image turns about pixel side // 2: for an even side half a pixel from our isocentre, so ours is padded
     padded = torch.nn.functional.pad(torch.from_numpy(image), (0, 1 - side % 2, 0, 1 - side % 2))
-    geometry = ct.Parallel((len(padded),) * 2, 1.0, ct.half_circle(views), len(padded), 1.0)
+    geometry = ct.Parallel((len(padded), len(padded)), 1.0, ct.half_circle(views), len(padded), 1.0)
     projector, degrees = ct.Projector(geometry), -np.rad2deg(np.array(geometry.angles))  # it turns the other way
     ours = projector(padded[None, None])
     theirs = radon(image.T, degrees, circle=True).T
