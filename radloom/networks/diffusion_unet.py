@@ -74,8 +74,10 @@ class DiffusionUNet(nn.Module):
 
     channels: width at each level, the first at 1/patch of the resolution, each next at half of the one before.
     blocks: per level and side. attention: whether positions of the lowest level attend to each other; then a tile no
-    longer answers like the whole. vectors: modules (given, b) -> (b, hidden) with `hidden` = 4 channels[0], added to
-    the noise level's. maps: laid beside x. spade: maps that modulate every block instead.
+    longer answers like the whole. vectors: modules (given, b) -> (b, hidden_width(channels)), added to the noise
+    level's. maps: laid beside x. spade: maps that modulate every block instead.
+    A voxel's own x also goes past the U-Net, through a matrix that noise and vectors set: the linear part of the
+    answer, which patches carry badly, above all in 3D.
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class DiffusionUNet(nn.Module):
         self.embed = nn.Sequential(nn.Linear(self.hidden, self.hidden), nn.SiLU(), nn.Linear(self.hidden, self.hidden))
         seen = inputs + sum(one.channels for one in self.maps)
         self.stem = layers.conv(dims, seen * cells, channels[0], 3)
+        self.past = nn.Linear(self.hidden, outputs * inputs)
 
         def level(width: int) -> nn.ModuleList:
             return nn.ModuleList(_Block(dims, width, self.hidden, spades * cells) for _ in range(blocks))
@@ -125,6 +128,7 @@ class DiffusionUNet(nn.Module):
         for vector in self.vectors:
             e = e + vector(given, len(x))
         e = F.silu(e)
+        past = torch.einsum("bkc,bc...->bk...", self.past(e).view(len(x), -1, x.shape[1]), x)
         spades = self._spade_levels(given, x, multiple)
         x = torch.cat([x, *(one.draw(given, x) for one in self.maps)], dim=1)
         h = self.stem(layers.patches_to_channels(layers.padded_to_multiple(x, multiple), self.patch))
@@ -137,7 +141,7 @@ class DiffusionUNet(nn.Module):
         h = self.attention(h)
         for depth in reversed(range(self.levels - 1)):
             h = _run(self.decoder[depth], kept[depth] + self.up[depth](h), e, spades[depth])
-        return layers.cropped_to(layers.channels_to_patches(self.head(h), self.patch), shape)
+        return past + layers.cropped_to(layers.channels_to_patches(self.head(h), self.patch), shape)
 
     def _spade_levels(self, given: Given, x: Tensor, multiple: int) -> list[Tensor | None]:
         """The maps at each level's resolution."""
