@@ -51,7 +51,7 @@ class _Block(nn.Module):
 
 
 class _Attention(nn.Module):
-    """x + attention over all positions; heads of 16 channels or more."""
+    """x + attention over all positions, in heads of 32 channels."""
 
     def __init__(self, dims: int, channels: int) -> None:
         super().__init__()

@@ -112,12 +112,17 @@ def test_one_step_to_sigma_zero_is_the_denoised_image(name: str) -> None:
 
 
 # Worst relative error of the standard deviation over 8 dimensions on this Gaussian, from an independent run of the
-# same solvers with 200,000 samples; a third more is granted.
+# same solvers with 200,000 samples; a tenth more is granted.
 SPREAD_ERRORS = {
+    "EDM Heun 8": (solvers.heun, grids.karras(8, 0.002, 80.0), 0.49),
     "EDM Heun 18": (solvers.heun, grids.karras(18, 0.002, 80.0), 0.075),
     "EDM Heun 32": (solvers.heun, grids.karras(32, 0.002, 80.0), 0.020),
     "flow Euler 30": (solvers.euler, grids.uniform_in_time(30, 1 / 30, 0.9999, lambda t: t / (1 - t)), 0.081),
-    "flow midpoint 15": (solvers.flow_midpoint, grids.uniform_in_time(15, 1 / 15, 0.9999, lambda t: t / (1 - t)), 0.01),
+    "flow midpoint 15": (
+        solvers.flow_midpoint,
+        grids.uniform_in_time(15, 1 / 15, 0.9999, lambda t: t / (1 - t)),
+        0.003,
+    ),
 }
 
 
@@ -126,7 +131,7 @@ def test_solver_reaches_the_spread_of_the_data_as_closely_as_measured_elsewhere(
     sampler, sigmas, worst = SPREAD_ERRORS[name]
     ends = [run(sampler, sigmas[0] * torch.full((1, 8, 1, 1), v, dtype=torch.float64), sigmas) for v in (-1.0, 1.0)]
     spread = (ends[1] - ends[0]) / 2  # the flow is affine in x: two points tell its slope
-    assert ((spread / SPREADS - 1).abs().max()) < 1.34 * worst
+    assert ((spread / SPREADS - 1).abs().max()) < 1.1 * worst
 
 
 def moments(x: Tensor) -> tuple[Tensor, Tensor]:
