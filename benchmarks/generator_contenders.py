@@ -18,7 +18,6 @@ from radloom.networks.residual_unet import ResidualUNet
 from radloom.networks.voxelwise import VoxelwisePolynomial
 
 DIMS, INPUTS, OUTPUTS = 2, 2, 1
-DEEPER = (1, 2, 4, 6, 8)  # proportions of ours with more of its parameters where positions are few
 TOLERANCE = 0.03  # largest share by which a peer's parameters may differ from ours
 TERMS = (Term("l1", 1.0, l1), Term("mse", 5.0, mse))  # those of conte2021_missing_sequence at size cpu
 
@@ -87,8 +86,7 @@ def contenders(channels: tuple[int, ...], names: Sequence[str] = tuple(BUILDS)) 
         "monai": "MONAI UNet", "pix2pix": "pix2pix U-Net", "recipe": "full recipe: cubic map + correction + estimate",
     }  # fmt: skip
     variants: dict[str, Callable[[], tuple[Settings, ...]]] = {
-        "ours": lambda: ({"channels": channels, "patch": 2},
-                         {"channels": matched(residual, DEEPER, wanted, {"patch": 2}), "patch": 2}),
+        "ours": lambda: ({"channels": channels, "patch": 2},),
         "ours_patch1": lambda: ({"channels": channels, "patch": 1},),
         # MONAI's two lowest levels share a resolution: with one level more it goes as deep as ours
         "monai": lambda: tuple({"channels": matched(monai, shape, wanted)} for shape in (more, same)),
