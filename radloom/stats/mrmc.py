@@ -250,7 +250,7 @@ def _conclude(
         t = difference / error
         pairs.append(Difference(study.modalities[a], study.modalities[b], difference, difference - reach,
                                 difference + reach, t, df2, _two_sided(t, df2)))  # fmt: skip
-    return MultiReader(inference, f, i - 1, df2, p, level, j, study.n_cases,
+    return MultiReader(inference, f, float(i - 1), df2, p, level, j, study.n_cases,
                        _intervals(study, inference, level), tuple(pairs), found)  # fmt: skip
 
 

@@ -68,10 +68,11 @@ def psi(normal: np.ndarray, diseased: np.ndarray) -> np.ndarray:
 
 
 def pair_study(
-    kernels: np.ndarray,
+    kernels: Any,
     modalities: Sequence[Hashable],
     readers: Sequence[Hashable],
     *,
+    weights: Any = None,
     covariance: Covariance = "jackknife",
     draws: int = 1000,
     rng: np.random.Generator | None = None,
@@ -79,29 +80,31 @@ def pair_study(
     """The study of a figure that is the mean of kernels (modalities, readers, diseased, normal), each in [0, 1].
 
     For weighted AFROC the kernel of diseased case k and normal case i is sum over lesions W_kl psi(X_i, Y_kl). Leaving
-    out diseased case k gives the mean of the others' means, so the jackknife costs no more than the figure. Raises
-    RadloomError with fewer than two diseased or two normal cases.
+    out diseased case k gives the mean of the others' means, so the jackknife costs no more than the figure.
+    weights (diseased,): what each diseased case counts in the mean, as the number of its lesions does in AFROC; None:
+    all the same. Kernels of one reader come from `metrics.afroc`. Raises RadloomError with fewer than two diseased or
+    two normal cases, with NaN, and with weights for DeLong's covariance, which knows none.
 
     >>> kernels = np.array([[[[1.0, 0.5], [1.0, 0.0]]]])
     >>> pair_study(kernels, ["CT"], ["a"]).without.tolist()
     [[[0.5, 0.75, 0.25, 1.0]]]
     """
     modalities, readers = tuple(modalities), tuple(readers)
-    i, j, d, n = kernels.shape
-    if (i, j) != (len(modalities), len(readers)):
-        raise RadloomError(f"kernels of {i} modalities and {j} readers", expected=f"{len(modalities)} x {len(readers)}")
-    if min(d, n) < 2:
-        raise RadloomError(f"{d} diseased and {n} normal cases", expected="at least two of each")
-    figures, v10, v01 = kernels.mean(axis=(2, 3)), kernels.mean(axis=3), kernels.mean(axis=2)
-    without = None
+    values = _kernels(kernels, len(modalities), len(readers))
+    i, j, d, n = values.shape
+    w = _case_weights(weights, d)
+    v10, v01 = values.mean(axis=3), np.einsum("d,ijdn->ijn", w, values)
+    figures, without = v01.mean(axis=2), None
     if covariance == "jackknife":
-        left_out = [(d * figures[..., None] - v10) / (d - 1), (n * figures[..., None] - v01) / (n - 1)]
+        left_out = [(figures[..., None] - w * v10) / (1 - w), (n * figures[..., None] - v01) / (n - 1)]
         without = np.concatenate(left_out, axis=2)
         found = _jackknife(without)
     elif covariance == "delong":
+        if weights is not None:
+            raise RadloomError("DeLong's covariance with weights", expected="jackknife or bootstrap")
         found = np.cov(v10.reshape(i * j, d)) / d + np.cov(v01.reshape(i * j, n)) / n
     else:
-        found = _bootstrap(kernels, draws, _needed(covariance, rng))
+        found = _bootstrap(values, w, draws, _needed(covariance, rng))
     return ReaderStudy(modalities, readers, d + n, figures, np.atleast_2d(found), covariance, without)
 
 
@@ -155,10 +158,40 @@ def _jackknife(without: np.ndarray) -> np.ndarray:
     return (k - 1) ** 2 / k * np.atleast_2d(np.cov(flat))
 
 
-def _bootstrap(kernels: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
+def _kernels(kernels: Any, modalities: int, readers: int) -> np.ndarray:
+    """The kernels (modalities, readers, diseased, normal) in float64."""
+    try:
+        values = np.asarray(kernels, np.float64)
+    except ValueError as error:
+        raise RadloomError("the kernels differ in shape", expected="the same cases for every reader and modality",
+                           do="leave out cases that somebody did not read") from error  # fmt: skip
+    if values.ndim != 4 or values.shape[:2] != (modalities, readers):
+        raise RadloomError(f"kernels have shape {values.shape}",
+                           expected=f"({modalities}, {readers}, diseased cases, normal cases)")  # fmt: skip
+    if min(values.shape[2:]) < 2:
+        raise RadloomError(f"{values.shape[2]} diseased and {values.shape[3]} normal cases",
+                           expected="at least two of each")  # fmt: skip
+    if not np.isfinite(values).all():
+        raise RadloomError("the kernels have NaN or infinite values", expected="numbers in [0, 1]")
+    return values
+
+
+def _case_weights(weights: Any, diseased: int) -> np.ndarray:
+    """The weight of each diseased case, summing to 1."""
+    if weights is None:
+        return np.full(diseased, 1 / diseased)
+    w = np.asarray(weights, np.float64)
+    if w.shape != (diseased,) or not (np.isfinite(w) & (w > 0)).all():
+        raise RadloomError(f"weights of shape {w.shape}", expected=f"a number above 0 for each of {diseased} cases")
+    return w / w.sum()
+
+
+def _bootstrap(kernels: np.ndarray, weights: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
     i, j, d, n = kernels.shape
-    wd, wn = (rng.multinomial(size, np.full(size, 1 / size), size=draws) / size for size in (d, n))
-    drawn = [np.einsum("bd,dn,bn->b", wd, kernel, wn, optimize=True) for kernel in kernels.reshape(i * j, d, n)]
+    times, wn = (rng.multinomial(size, np.full(size, 1 / size), size=draws) for size in (d, n))
+    wd = times * weights
+    wd /= wd.sum(axis=1, keepdims=True)
+    drawn = [np.einsum("bd,dn,bn->b", wd, kernel, wn / n, optimize=True) for kernel in kernels.reshape(i * j, d, n)]
     return np.atleast_2d(np.cov(np.array(drawn)))
 
 
@@ -179,8 +212,8 @@ def _crossed(table: Any) -> tuple[tuple[Hashable, ...], tuple[Hashable, ...], np
     reader, modality, case = (np.unique(np.asarray(table[name]), return_inverse=True) for name in names[:3])
     rating = np.asarray(table["rating"], np.float64)
     if not np.isfinite(rating).all():
-        raise RadloomError(f"{np.count_nonzero(~np.isfinite(rating))} ratings are missing or infinite",
-                           expected="a number for each", do="a case that a reader did not rate must be left out")  # fmt: skip
+        what = f"{np.count_nonzero(~np.isfinite(rating))} ratings are missing or infinite"
+        raise RadloomError(what, expected="a number for each", do="leave out the cases that a reader did not rate")
     shape = (len(modality[0]), len(reader[0]), len(case[0]))
     counts = np.zeros(shape, int)
     np.add.at(counts, (modality[1], reader[1], case[1]), 1)

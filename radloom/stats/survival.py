@@ -58,7 +58,7 @@ def cox(times: Numbers, events: Numbers, covariates: Mapping[str, Numbers], *, l
     Blind to: competing risks, several rows of one patient, hazards that cross. Cox DR. J R Stat Soc B 1972;34:187-220.
     Efron B. J Am Stat Assoc 1977;72:557-565.
 
-    >>> model = cox([5, 6, 6, 2, 4, 7, 1, 3], [1, 0, 1, 1, 1, 0, 1, 1], {"dose": [1, 0, 1, 2, 1, 0, 2, 2]})
+    >>> model = cox([5, 6, 6, 2, 4, 7, 1, 3], [1, 0, 1, 1, 1, 0, 1, 1], {"dose": [1, 0, 2, 2, 1, 0, 1, 2]})
     >>> model.hazards[0].ratio > 1, model.n_events
     (True, 6)
     """
@@ -69,8 +69,8 @@ def cox(times: Numbers, events: Numbers, covariates: Mapping[str, Numbers], *, l
     try:
         fitter.fit(frame, "time", "event")
     except lifelines.exceptions.ConvergenceError as error:
-        raise RadloomError(f"Cox regression does not converge: {str(error).splitlines()[0]}",
-                           do="look for a covariate that separates events from censored patients")  # fmt: skip
+        what = f"Cox regression does not converge: {str(error).splitlines()[0]}"
+        raise RadloomError(what, do="look for a covariate that separates events from censored patients") from error
     tests = lifelines.statistics.proportional_hazard_test(fitter, frame, time_transform="rank").summary["p"]
     summary = fitter.summary
     hazards = tuple(
@@ -86,7 +86,7 @@ def kaplan_meier(times: Numbers, events: Numbers, *, level: float = 0.95) -> Sur
 
     Blind to: censoring that depends on the outcome. Kaplan EL, Meier P. J Am Stat Assoc 1958;53:457-481.
 
-    >>> kaplan_meier([1, 2, 3, 4], [1, 1, 0, 1]).survival.tolist()
+    >>> kaplan_meier([1, 2, 3, 4], [1, 1, 0, 1]).survival.round(4).tolist()
     [1.0, 0.75, 0.5, 0.5, 0.0]
     """
     share(level)

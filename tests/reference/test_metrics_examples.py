@@ -16,10 +16,21 @@ MODULES = (
     "metrics.kappa",
     "metrics.krippendorff",
     "metrics.likert",
+    "metrics.afroc",
+    "metrics.froc",
     "stats.intervals",
     "stats.tests",
     "stats.arms",
     "stats.multiplicity",
+    "stats.auc",
+    "stats.proportions",
+    "stats.effect_size",
+    "stats.equivalence",
+    "stats.reader_study",
+    "stats.mrmc",
+    "stats.mrmc_sample_size",
+    "stats.turing",
+    "stats.survival",
 )
 
 
