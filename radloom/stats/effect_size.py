@@ -21,7 +21,7 @@ def cliffs_delta(a: Numbers, b: Numbers, *, level: float = 0.95) -> Interval:
     Cliff N. Psychol Bull 1993;114:494-509.
 
     >>> interval = cliffs_delta([4, 5, 5, 3, 4], [3, 4, 2, 3, 4])
-    >>> interval.estimate, round(interval.low, 3), round(interval.high, 3)
+    >>> round(interval.estimate, 3), round(interval.low, 3), round(interval.high, 3)
     (0.6, -0.154, 0.912)
     """
     from scipy.special import stdtrit
