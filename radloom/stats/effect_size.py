@@ -30,13 +30,13 @@ def cliffs_delta(a: Numbers, b: Numbers, *, level: float = 0.95) -> Interval:
     share(level)
     m, n = len(first), len(second)
     low, high = math.nan, math.nan
-    of_a, of_b = _dominance(first, second), -_dominance(second, first)
-    delta = float(of_a.mean())
+    of_a, of_b = _won(first, second), -_won(second, first)
+    delta = int(of_a.sum()) / (m * n)
     if min(m, n) > 1 and abs(delta) < 1:
         ordered = np.sort(second)
         tied = np.searchsorted(ordered, first, "right") - np.searchsorted(ordered, first, "left")
-        pairs = m * n - float(tied.sum()) - m * n * delta**2  # sum over pairs of (d_ij - delta)^2
-        sides = n**2 * np.sum((of_a - delta) ** 2) + m**2 * np.sum((of_b - delta) ** 2)
+        pairs = m * n - float(tied.sum()) - m * n * delta**2  # sum over all pairs of (sign(a_i - b_j) - delta)^2
+        sides = np.sum((of_a - n * delta) ** 2) + np.sum((of_b - m * delta) ** 2)
         variance = max((float(sides) - pairs) / (m * n * (m - 1) * (n - 1)), (1 - delta**2) / (m * n - 1))
         t = float(stdtrit(m + n - 2, (1 + level) / 2))
         reach = t * math.sqrt(variance * ((1 - delta**2) ** 2 + t**2 * variance))
@@ -45,8 +45,7 @@ def cliffs_delta(a: Numbers, b: Numbers, *, level: float = 0.95) -> Interval:
     return Interval(delta, low, high, level, m + n)
 
 
-def _dominance(values: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """For each value, the share of others below it minus the share above it."""
+def _won(values: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """For each value, how many of the others lie below it minus how many above it."""
     ordered = np.sort(others)
-    below = np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")
-    return below / len(others) - 1
+    return np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right") - len(others)

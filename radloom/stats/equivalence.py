@@ -14,6 +14,8 @@ import numpy as np
 from radloom.errors import RadloomError
 from radloom.stats.numbers import Numbers, finite, same_length, share
 
+Number = int | float
+
 
 @dataclass(frozen=True)
 class Equivalence:
@@ -72,7 +74,7 @@ def tost(
     a: Numbers,
     b: Numbers,
     *,
-    margin: float | tuple[float, float],
+    margin: Number | tuple[Number, Number],
     design: Literal["paired", "independent"] = "paired",
     alpha: float = 0.05,
 ) -> Equivalence:
@@ -97,7 +99,7 @@ def non_inferiority(
     a: Numbers,
     b: Numbers,
     *,
-    margin: float,
+    margin: Number,
     better: Literal["higher", "lower"] = "higher",
     design: Literal["paired", "independent"] = "paired",
     alpha: float = 0.025,
@@ -125,11 +127,11 @@ def non_inferiority(
     room, df = sign * difference + margin, min(df, 1e12)  # how far the difference is from the margin, worse side
     p = float(t_distribution.sf(room / error, df)) if error > 0 else float(room <= 0)
     bound = difference - sign * float(t_distribution.ppf(1 - alpha, df)) * error
-    return NonInferiority(n, difference, bound, -sign * margin, p, alpha, p < alpha)
+    return NonInferiority(n, difference, bound, float(-sign * margin), p, alpha, p < alpha)
 
 
 def two_one_sided(
-    difference: float, error: float, df: float, *, margin: float | tuple[float, float], alpha: float = 0.05, n: int
+    difference: float, error: float, df: float, *, margin: Number | tuple[Number, Number], alpha: float = 0.05, n: int
 ) -> Equivalence:
     """The two one-sided tests of an estimate with its standard error and degrees of freedom (inf: normal).
 
@@ -140,7 +142,7 @@ def two_one_sided(
     """
     from scipy.stats import t as t_distribution
 
-    low, high = (-margin, margin) if isinstance(margin, int | float) else (float(margin[0]), float(margin[1]))
+    low, high = map(float, (-margin, margin) if isinstance(margin, int | float) else margin)
     if not (math.isfinite(low) and math.isfinite(high) and low < 0 < high):
         raise RadloomError(
             f"margin is {margin}", expected="a finite number above 0, or a lower one below 0 and an upper"

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from radloom.errors import RadloomError
-from radloom.stats.equivalence import Equivalence, two_one_sided
+from radloom.stats.equivalence import Equivalence, Number, two_one_sided
 from radloom.stats.intervals import Interval, wilson
 from radloom.stats.numbers import Numbers, finite, share
 
@@ -67,7 +67,7 @@ class TwoAfc:
 
 
 def turing_test(
-    table: Any, *, margin: float = 0.1, level: float = 0.95, draws: int = 2000, rng: np.random.Generator
+    table: Any, *, margin: Number = 0.1, level: float = 0.95, draws: int = 2000, rng: np.random.Generator
 ) -> Turing:
     """The visual Turing test of a table with the columns reader, case, synthetic, says_synthetic (0 or 1).
 
@@ -105,7 +105,7 @@ def turing_test(
     return Turing(each, accuracy, chance, same)
 
 
-def two_afc(correct: Numbers, *, margin: float = 0.1, level: float = 0.95) -> TwoAfc:
+def two_afc(correct: Numbers, *, margin: Number = 0.1, level: float = 0.95) -> TwoAfc:
     """Which of two images is synthetic: d' = sqrt(2) z(proportion correct), one reader; correct (n,) of 0 and 1.
 
     Exact binomial p against 1/2; Wilson's interval, carried over to d'; equivalence |proportion - 1/2| < margin by two
