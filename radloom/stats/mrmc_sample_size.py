@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from radloom.errors import RadloomError
 from radloom.stats.mrmc import Components
 from radloom.stats.numbers import share
+
+_BLOCK = 500  # numbers of cases tried at once
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ def mrmc_power(
     error = sigma_TR^2 + s (Var - Cov1 - max(Cov2 - Cov3, 0)), e = error + J s max(Cov2 - Cov3, 0): noncentrality
     J difference^2 / (2 e), df2 = (e / error)^2 (J - 1), power = P(F(1, df2, noncentrality) > F crit).
     difference: in the figure's unit. The mix of diseased and normal cases is the pilot's.
+    More cases do not always help: where readers differ, they leave fewer degrees of freedom.
     Blind to: how uncertain a small pilot's components are: plan for more than it says.
     Hillis SL, Obuchowski NA, Berbaum KS. Acad Radiol 2011;18:129-142.
 
@@ -39,27 +44,7 @@ def mrmc_power(
     >>> few < many
     True
     """
-    from scipy.stats import f, ncf
-
-    share(1 - alpha)
-    if n_readers < 2 or n_cases < 4 or pilot_cases < 4 or not math.isfinite(difference) or difference == 0:
-        raise RadloomError(
-            f"{n_readers} readers, {n_cases} cases, pilot of {pilot_cases}, difference {difference:g}",
-            expected="at least 2 readers, 4 cases each and a difference other than 0",
-        )
-    shrink = pilot_cases / n_cases
-    shared = max(pilot.cov2 - pilot.cov3, 0.0)
-    own = max(pilot.var - pilot.cov1 - shared, 0.0)
-    readers = max(pilot.ms_tr - own, 0.0)
-    error = readers + shrink * own
-    total = error + n_readers * shrink * shared
-    if not total > 0:
-        raise RadloomError("the pilot's components are all 0", expected="figures that vary")
-    df2 = (n_readers - 1) * (total / error) ** 2 if error > 0 else 1e12
-    noncentrality = n_readers * difference**2 / (2 * total)
-    critical = float(f.ppf(1 - alpha, 1, df2))
-    power = float(ncf.sf(critical, 1, df2, noncentrality))
-    return StudySize(n_readers, n_cases, power, df2, noncentrality)
+    return _planned(pilot, pilot_cases, difference, n_readers, np.array([n_cases]), alpha)[0]
 
 
 def mrmc_sample_size(
@@ -83,15 +68,42 @@ def mrmc_sample_size(
     True
     """
     share(power)
+    best = StudySize(n_readers, 4, 0.0, math.nan, 0.0)
+    # one by one, since power may fall again when more cases leave fewer degrees of freedom
+    for first in range(4, most_cases + 1, _BLOCK):
+        cases = np.arange(first, min(first + _BLOCK, most_cases + 1))
+        sizes = _planned(pilot, pilot_cases, difference, n_readers, cases, alpha)
+        for size in sizes:
+            if size.power >= power:
+                return size
+        best = max(best, *sizes, key=lambda size: size.power)
+    raise RadloomError(f"{n_readers} readers reach a power of {best.power:.2f} at most, with {best.n_cases} cases",
+                       expected=f"{power:g}", do="plan for more readers, or for a larger difference")  # fmt: skip
 
-    def of(cases: int) -> StudySize:
-        return mrmc_power(pilot, pilot_cases, difference=difference, n_readers=n_readers, n_cases=cases, alpha=alpha)
 
-    low, high = 4, most_cases
-    if of(high).power < power:
-        raise RadloomError(f"{n_readers} readers reach a power of {of(high).power:.2f} even with {high} cases",
-                           expected=f"{power:g}", do="plan for more readers, or for a larger difference")  # fmt: skip
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if of(middle).power >= power else (middle + 1, high)
-    return of(low)
+def _planned(
+    pilot: Components, pilot_cases: int, difference: float, n_readers: int, cases: np.ndarray, alpha: float
+) -> list[StudySize]:
+    """The power with each number of cases (k,)."""
+    from scipy.stats import f, ncf
+
+    share(1 - alpha)
+    if n_readers < 2 or cases.min() < 4 or pilot_cases < 4 or not math.isfinite(difference) or difference == 0:
+        raise RadloomError(
+            f"{n_readers} readers, {cases.min()} cases, pilot of {pilot_cases}, difference {difference:g}",
+            expected="at least 2 readers, 4 cases each and a difference other than 0",
+        )
+    shrink = pilot_cases / cases
+    shared = max(pilot.cov2 - pilot.cov3, 0.0)
+    own = max(pilot.var - pilot.cov1 - shared, 0.0)
+    readers = max(pilot.ms_tr - own, 0.0)
+    error = readers + shrink * own
+    total = error + n_readers * shrink * shared
+    if not total.min() > 0:
+        raise RadloomError("the pilot's components are all 0", expected="figures that vary")
+    with np.errstate(divide="ignore"):
+        df2 = np.minimum((n_readers - 1) * (total / error) ** 2, 1e12)
+    noncentrality = n_readers * difference**2 / (2 * total)
+    power = ncf.sf(f.ppf(1 - alpha, 1, df2), 1, df2, noncentrality)
+    columns = (part.tolist() for part in (cases, power, df2, noncentrality))
+    return [StudySize(n_readers, *row) for row in zip(*columns, strict=True)]
