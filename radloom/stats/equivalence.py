@@ -65,9 +65,10 @@ class NonInferiority:
     @property
     def verdict(self) -> str:
         """What may be said, in one sentence."""
+        told = f"non-inferior within a margin of {abs(self.limit):g}"
         if self.non_inferior:
-            return f"not inferior: the difference lies within {self.limit:g} (p = {self.p:.3g})"
-        return f"not shown to be non-inferior by {self.limit:g} (p = {self.p:.3g}); that is no proof of inferiority"
+            return f"{told} (p = {self.p:.3g})"
+        return f"not shown to be {told} (p = {self.p:.3g}); that is no proof of inferiority either"
 
 
 def tost(

@@ -65,8 +65,8 @@ def test_without_spread_the_answer_is_certain():
 def test_the_sentence_never_takes_absence_of_proof_for_proof():
     assert "equivalent within -0.5 to 0.5" in two_one_sided(0.0, 0.01, math.inf, margin=0.5, n=9).verdict
     assert "no proof of a difference" in two_one_sided(0.4, 0.3, math.inf, margin=0.5, n=9).verdict
-    assert "no proof of inferiority" in non_inferiority([1, 2, 4], [2, 2, 3], margin=0.1).verdict
-    assert "not inferior" in non_inferiority([5, 6, 7], [2, 2, 3], margin=0.1).verdict
+    assert "not shown to be non-inferior" in non_inferiority([1, 2, 4], [2, 2, 3], margin=0.1).verdict
+    assert "non-inferior within a margin of 0.1 (p" in non_inferiority([5, 6, 7], [2, 2, 3], margin=0.1).verdict
 
 
 @settings(max_examples=60, deadline=None)
