@@ -25,7 +25,7 @@ def page(rows: Sequence[Row], *, command: str, rehearsal: bool, shape: Sequence[
     """The page as Markdown."""
     good = [row for row in rows if not row["error"]]
     timed, pilot, cubic = ([row for row in good if row["kind"] == k] for k in ("timed", "pilot", "closed form"))
-    parts = ["# Generator: images per second, memory and PSNR after equal seconds", ""]
+    parts = ["# Generator: images per second, memory and PSNR after equal CPU seconds", ""]
     if rehearsal:
         parts += ["**A rehearsal with a small budget, not a result: do not quote these numbers.**", ""]
     if good:
@@ -43,7 +43,7 @@ def _setting(rows: Sequence[Row], command: str, shape: Sequence[int], subjects: 
         "voxels, split by patient). FLAIR from (T1c, T2). "
         f"PSNR inside the head on {patients} test patients, data range {first['data_range']:g} brain medians "
         "(99.9th percentile in the training patients' heads).",
-        f"Budget {first['budget_seconds']:g} s of wall time a round, batch 4, {first['threads']} threads, "
+        f"Budget {first['budget_seconds']:g} s of CPU time per thread a round, batch 4, {first['threads']} threads, "
         f"{first['precision']}, channels_last; contenders take turns; repeats: {repeats}.",
         "",
         *origin(command, ("python", "torch", "monai", "radloom")),
@@ -128,8 +128,8 @@ def _notes(timed: Sequence[Row], failed: Sequence[Row]) -> list[str]:
         others = [row["others_cores"] for row in timed]
         notes.append(f"Other processes kept {min(others):.2f} to {max(others):.2f} cores busy during the timed rounds.")
         if max(others) > QUIET:
-            notes.append("**The machine was not ours alone: PSNR after equal seconds compares unequal work. "
-                         "Of the speeds trust the CPU-seconds, and run it again alone.**")  # fmt: skip
+            notes.append("The machine was not ours alone: of the speeds trust those per CPU second; the budget of "
+                         "training is CPU time too.")  # fmt: skip
     ours = {row["parameters"] for row in timed if row["contender"] == "ours"}
     unequal = {row["title"] for row in timed for own in ours if abs(row["parameters"] / own - 1) > TOLERANCE}
     if unequal:
