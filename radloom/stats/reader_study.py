@@ -209,6 +209,10 @@ def _crossed(table: Any) -> tuple[tuple[Hashable, ...], tuple[Hashable, ...], np
     missing = [name for name in names if name not in table]
     if missing:
         raise RadloomError(f"the readings lack {', '.join(missing)}", expected=f"columns {', '.join(names)}")
+    lengths = sorted({len(table[name]) for name in names})
+    if len(lengths) > 1 or lengths[0] == 0:
+        raise RadloomError(f"the columns have {' and '.join(map(str, lengths))} rows",
+                           expected="one row for each reader, modality and case")  # fmt: skip
     reader, modality, case = (np.unique(np.asarray(table[name]), return_inverse=True) for name in names[:3])
     rating = np.asarray(table["rating"], np.float64)
     if not np.isfinite(rating).all():

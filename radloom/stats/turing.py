@@ -75,9 +75,11 @@ def turing_test(
     d' = z(hits) - z(false alarms) and criterion -(z(hits) + z(false alarms)) / 2 with 1/2 added to each count and 1 to
     each total (log-linear, Hautus 1995), "hit" being a synthetic image called synthetic. All readers: mean accuracy,
     percentile bootstrap that draws readers and cases with replacement; its standard error serves the equivalence test
-    |accuracy - chance| < margin. With one reader only cases are drawn.
+    |accuracy - chance| < margin. With one reader only cases are drawn. Where readers and cases hardly differ it counts
+    the chance of single answers up to three times (Owen 2007): intervals are then too wide, never too narrow.
     Raises RadloomError when a reader sees a case twice, a case is both, or one class is absent.
-    Blind to: what gave the image away, and readers unlike these. Hautus MJ. Behav Res Methods 1995;27:46-51.
+    Blind to: what gave the image away, and readers unlike these. Hautus MJ. Behav Res Methods 1995;27:46-51. Owen AB.
+    Ann Appl Stat 2007;1:386-411.
 
     >>> table = {"reader": [1] * 4, "case": [1, 2, 3, 4], "synthetic": [0, 0, 1, 1], "says_synthetic": [0, 1, 0, 1]}
     >>> result = turing_test(table, rng=np.random.default_rng(0))

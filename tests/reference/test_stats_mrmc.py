@@ -325,6 +325,10 @@ def test_readings_that_are_missing_or_twice_are_refused_by_name():
         roc_study(pd.concat([table, table.iloc[-1:]]))
     with pytest.raises(RadloomError, match="split-plot designs are not supported"):
         roc_study(table[(table.case % 3) == table.reader])
+    with pytest.raises(RadloomError, match="have 0 rows"):
+        roc_study(table.iloc[:0])
+    with pytest.raises(RadloomError, match="have 3 and 156 rows"):
+        roc_study({**table.to_dict("list"), "rating": [1, 2, 3]})
     with pytest.raises(RadloomError, match="lack rating"):
         roc_study(table.drop(columns="rating"))
 

@@ -83,7 +83,7 @@ def test_many_readers_on_many_cases_are_shown_to_be_at_chance_and_few_are_not():
 
 
 def test_the_interval_spans_readers_and_cases():
-    """Independent answers: the variance is about p(1-p)/(RC) from each of readers, cases and both."""
+    """Answers of chance alone count three times (Owen 2007), the spread of readers once."""
     result = turing_test(answers(10, 100, 0.7, rng()), draws=3000, rng=rng())
     width = result.accuracy.high - result.accuracy.low
     assert width == pytest.approx(2 * 1.96 * math.sqrt(3 * 0.21 / 1000), rel=0.3)
