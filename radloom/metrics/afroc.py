@@ -241,7 +241,8 @@ def lroc(reader: ReaderMarks, *, fpf: Number = 0.2) -> Lroc:
 def wafroc_kernel(reader: ReaderMarks) -> np.ndarray:
     """What `wafroc` is the mean of: (diseased, normal) of sum over lesions W_kl psi(X_i, Y_kl), each in [0, 1].
 
-    For `radloom.stats.pair_study`, with the kernel of every reader in every modality on the same cases.
+    For `radloom.stats.pair_study`, with the kernel of every reader in every modality; blind to whether the cases stand
+    in the same order for all of them. No normal case: RadloomError.
 
     >>> wafroc_kernel(ReaderMarks([[0.5], [-np.inf]], [False, True], [[0.9, -np.inf]], [[0.8, 0.2]])).tolist()
     [[0.8]]

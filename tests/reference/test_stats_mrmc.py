@@ -104,6 +104,24 @@ def test_van_dyke_has_its_published_test_and_components(ratings):
     assert (first.estimate, first.low, first.high) == pytest.approx((0.8970370, 0.8252236, 0.9688505), abs=6e-8)
 
 
+@pytest.mark.parametrize(("inference", "f", "p", "pair", "first", "second"), [
+    ("random readers random cases", 4.4563187, 0.051665686, (-0.087959499, 0.00035885444),
+     (0.82522360, 0.96885048), (0.89413783, 0.98753689)),
+    ("fixed readers", 5.4759532, 0.019279843, (-0.080485914, -0.0071147303),
+     (0.84943008, 0.94464399), (0.90795637, 0.97371835)),
+    ("fixed cases", 8.704, 0.041958752, (-0.085020224, -0.0025804202),
+     (0.82809808, 0.96597599), (0.89598936, 0.98568536)),
+])  # fmt: skip
+def test_van_dyke_has_its_published_values_for_each_question(ratings, inference, f, p, pair, first, second):
+    result = mrmc_or(roc_study(ratings("dataset02")), inference=inference)
+    assert (result.f, result.p) == pytest.approx((f, p), rel=2e-8)
+    difference = result.differences[0]
+    assert (difference.low, difference.high) == pytest.approx(pair, rel=2e-7)
+    assert difference.p == pytest.approx(p, rel=2e-8)
+    for name, printed in enumerate((first, second)):
+        assert (result.modalities[name].low, result.modalities[name].high) == pytest.approx(printed, abs=6e-9)
+
+
 def test_van_dyke_with_delongs_covariance_has_its_value(ratings):
     result = mrmc_or(roc_study(ratings("dataset02"), covariance="delong"))
     assert (round(result.f, 4), round(result.df2, 3), round(result.p, 5)) == (4.4849, 15.066, 0.05123)
