@@ -77,7 +77,7 @@ def contenders(channels: tuple[int, ...], names: Sequence[str] = tuple(BUILDS)) 
     """The contenders of these names; ours with these widths, the peers as wide as equal parameters allow.
 
     The peers' widths double from level to level, as their authors' do. They come with as many levels as ours and with
-    one more, pix2pix's with and without dropout too, and ours deeper and narrower in front: the pilot chooses.
+    one more, pix2pix's with and without dropout too: the pilot chooses.
     """
     wanted = parameters(residual(channels=channels, patch=2))
     same, more = (tuple(2**level for level in range(n)) for n in (len(channels), len(channels) + 1))
