@@ -77,7 +77,7 @@ def turing_test(
     percentile bootstrap that draws readers and cases with replacement; its standard error serves the equivalence test
     |accuracy - chance| < margin. With one reader only cases are drawn. The bootstrap counts the chance of single
     answers up to three times (Owen 2007), so intervals are too wide where readers and cases hardly differ; simulated
-    studies of 3 to 10 readers whose accuracies spread by 0.1 were covered in 93 to 96 %.
+    studies of 3 to 10 readers whose accuracies spread by 0.1 were covered in 92 to 96 %.
     Raises RadloomError when a reader sees a case twice, a case is both, or one class is absent.
     Blind to: what gave the image away, and readers unlike these. Hautus MJ. Behav Res Methods 1995;27:46-51. Owen AB.
     Ann Appl Stat 2007;1:386-411.
@@ -98,7 +98,7 @@ def turing_test(
                  for i, name in enumerate(names.tolist()))  # fmt: skip
     answered, correct = np.zeros((2, len(names), len(of_case)))
     answered[reader, case], correct[reader, case] = 1, right
-    drawn = np.array([_mean_accuracy(answered, correct, rng) for _ in range(draws)])
+    drawn = _mean_accuracies(answered, correct, draws, rng)
     drawn = drawn[np.isfinite(drawn)]
     estimate = float(np.mean([one.accuracy.estimate for one in each]))
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
@@ -151,14 +151,13 @@ def _one(name: Hashable, right: np.ndarray, synthetic: np.ndarray, said: np.ndar
     return ReaderTuring(name, wilson(k, n, level=level), p, z_hit - z_alarm, -(z_hit + z_alarm) / 2)
 
 
-def _mean_accuracy(answered: np.ndarray, correct: np.ndarray, rng: np.random.Generator) -> float:
-    """The mean accuracy of readers drawn anew on cases drawn anew."""
-    readers, cases = (rng.integers(n, size=n) for n in answered.shape)
-    if len(readers) == 1:
-        readers = np.zeros(1, int)
-    times = np.bincount(cases, minlength=answered.shape[1])
+def _mean_accuracies(answered: np.ndarray, correct: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """The mean accuracies (draws,) of readers drawn anew on cases drawn anew; NaN where a reader has no case."""
+    readers, cases = answered.shape
+    times = rng.multinomial(cases, np.full(cases, 1 / cases), size=draws)
     with np.errstate(invalid="ignore"):
-        return float(np.mean((correct[readers] @ times) / (answered[readers] @ times)))
+        accuracies = (times @ correct.T) / (times @ answered.T)
+    return np.take_along_axis(accuracies, rng.integers(readers, size=(draws, readers)), axis=1).mean(axis=1)
 
 
 def _answers(table: Any) -> tuple[np.ndarray, ...]:
