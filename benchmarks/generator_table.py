@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 from generator_contenders import TOLERANCE
+from measured import origin
 
 from radloom.random import numpy_stream
-from radloom.runfolder import commit, machine, versions
 from radloom.stats.intervals import bootstrap_ci
 
 COLUMNS = ("contender", "parameters", "settings", "rate", "images/s", "images/CPU-s", "memory, MiB", "PSNR, dB",
@@ -37,9 +36,8 @@ def page(rows: Sequence[Row], *, command: str, rehearsal: bool, shape: Sequence[
 
 
 def _setting(rows: Sequence[Row], command: str, shape: Sequence[int], subjects: int) -> list[str]:
-    host, found, first = machine(), versions(), rows[0]
+    first = rows[0]
     patients, repeats = len(json.loads(first["psnr_test_by_patient"])), len({row["seed"] for row in rows})
-    packages = ", ".join(f"{name} {found[name]}" for name in ("python", "torch", "monai", "radloom"))
     return [
         f"Data: simulated ({subjects} subjects of the embedded brain cohort, seed 0, {'x'.join(map(str, shape))} "
         "voxels, split by patient). FLAIR from (T1c, T2). "
@@ -48,11 +46,7 @@ def _setting(rows: Sequence[Row], command: str, shape: Sequence[int], subjects: 
         f"Budget {first['budget_seconds']:g} s of CPU time per thread a round, batch 4, {first['threads']} threads, "
         f"{first['precision']}, channels_last; contenders take turns; repeats: {repeats}.",
         "",
-        f"- machine: {host['processor']}, {host['cores']} cores, {host['memory_gib']} GiB, {host['system']}",
-        f"- date: {datetime.now(UTC).isoformat(timespec='minutes')}",
-        f"- commit: {commit() or 'not a checkout'}",
-        f"- versions: {packages}",
-        f"- command: `{command}`",
+        *origin(command, ("python", "torch", "monai", "radloom")),
     ]
 
 

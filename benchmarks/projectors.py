@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import torch
+from measured import command_of, origin
 from skimage.transform import radon
 
 from radloom.files import write_text
 from radloom.operators import ct
-from radloom.runfolder import commit, machine, versions
 
 SIZES = ((128, 180), (256, 180), (512, 360))  # side in pixels, views
 
@@ -64,15 +62,10 @@ def _cpu(work: Callable[[], object]) -> float:
 
 
 def _page(lines: list[str], runs: int) -> str:
-    host, found = machine(), versions()
     return "\n".join([
         "# Parallel projector against scikit-image's radon: CPU seconds", "",
         f"Median of {runs} runs that take turns, float32; the largest difference is relative to the largest value.", "",
-        f"- machine: {host['processor']}, {host['cores']} cores, {host['memory_gib']} GiB, {host['system']}",
-        f"- date: {datetime.now(UTC).isoformat(timespec='minutes')}",
-        f"- commit: {commit() or 'not a checkout'}",
-        f"- versions: {', '.join(f'{name} {value}' for name, value in found.items())}",
-        f"- command: `{' '.join(['python', 'benchmarks/projectors.py', *sys.argv[1:]])}`", "",
+        *origin(command_of("projectors.py")), "",
         "| pixels, views | ours | our transpose | radon | ours / radon | largest difference |",
         "| --- | --- | --- | --- | --- | --- |", *lines, "",
     ])  # fmt: skip
