@@ -23,7 +23,7 @@ from radloom.files import write_text
 from radloom.runfolder import commit, machine, versions
 
 HERE = Path(__file__).resolve().parent
-ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 TASKS = {
     "frechet": "Frechet distance",
     "few": "Frechet distance of few images",

@@ -85,7 +85,15 @@ def nearest_neighbours(
 def squared_radii(
     x: np.ndarray, k: int, name: str, *, centre: np.ndarray, arithmetic: Arithmetic, block: int
 ) -> np.ndarray:
-    """The squared distance (n,) from each row to its k-th nearest other row; each pair of blocks is computed once."""
+    """The squared distance (n,) from each row of x (n, d) to its k-th nearest other row, in squared feature units.
+
+    Each pair of blocks is computed once. `centre` (d,) is the origin of the arithmetic, near the rows; `name` says in
+    an error which set has fewer than k + 1 rows.
+
+    >>> rows = np.array([[0.0], [1.0], [3.0]])
+    >>> squared_radii(rows, 1, "the set", centre=np.zeros(1), arithmetic="exact", block=2).tolist()
+    [1.0, 1.0, 4.0]
+    """
     enough(k, len(x) - 1, f"{name}, besides each row itself,")
     apart = squared_distances(centre, arithmetic)
     parts = list(blocks(len(x), block))
@@ -102,7 +110,10 @@ def squared_radii(
 
 
 def enough(k: int, rows: int, name: str) -> None:
-    """Raises RadloomError unless 1 <= k <= rows."""
+    """Raises RadloomError unless 1 <= k <= rows.
+
+    >>> enough(5, 6, "the set")
+    """
     if not 1 <= k <= rows:
         raise RadloomError(
             f"k={k} neighbours where {name} has {rows} rows", expected=f"k from 1 to {rows}", do="pass a smaller k"

@@ -20,6 +20,19 @@ MODULES = (
     "stats.tests",
     "stats.arms",
     "stats.multiplicity",
+    "metrics.moments",
+    "metrics.frechet",
+    "metrics.extrapolation",
+    "metrics.kernel",
+    "metrics.neighbours",
+    "metrics.manifold",
+    "metrics.prd",
+    "metrics.diversity",
+    "metrics.radiomic_distance",
+    "metrics.copies",
+    "metrics.membership",
+    "metrics.memorisation",
+    "metrics.data_copying",
 )
 
 
