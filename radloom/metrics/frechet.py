@@ -164,12 +164,13 @@ def _trace_of_root(a: _Gaussian, b: _Gaussian) -> float:
 
 def _squares(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
     """The eigenvalues of L^T b L with a = L L^T, lowest first, a third of the work of singular values; None: no L."""
-    from scipy.linalg import eigvalsh, lapack
+    from scipy.linalg import eigvalsh, get_lapack_funcs
 
-    factor, failed = lapack.dpotrf(a, lower=1, clean=0)
+    potrf, sygst = get_lapack_funcs(("potrf", "sygst"), (a, b))
+    factor, failed = potrf(a, lower=1, clean=0)
     if failed:
         return None
-    product, _ = lapack.dsygst(b, factor, itype=2, lower=1)  # both triangular: a quarter of two matrix products
+    product, _ = sygst(b, factor, itype=2, lower=1)  # both triangular: a quarter of two matrix products
     return eigvalsh(product, lower=True, overwrite_a=True, check_finite=False, driver="evd")
 
 

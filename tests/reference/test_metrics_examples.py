@@ -26,6 +26,7 @@ MODULES = (
     "metrics.kernel",
     "metrics.neighbours",
     "metrics.manifold",
+    "metrics.screening",
     "metrics.prd",
     "metrics.diversity",
     "metrics.radiomic_distance",
