@@ -52,8 +52,8 @@ def test_distances_that_float32_takes_for_equal_are_told_apart():
     directions = rng.normal(size=(40, 64))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     real = np.concatenate([np.zeros((1, 64)), directions * (1 + 1e-9 * np.arange(40))[:, None]])  # a shell around one
-    inner = real[3:4] * (1 - 1e-9)  # nearer to the centre than its third neighbour, by 1e-9
-    synthetic = np.concatenate([inner, 50 + rng.normal(size=(9, 64))])
+    outer = real[3:4] * (1 + 3e-9)  # further from the centre than its third neighbour, by 3e-9
+    synthetic = np.concatenate([outer, 50 + rng.normal(size=(9, 64))])
     want = by_all_pairs(real, synthetic, 3, np.less)
     found = distribution.prdc(real, synthetic, 3)
     assert (found.precision, found.density, found.coverage) == pytest.approx((want[0], want[2], want[3]), rel=1e-12)
