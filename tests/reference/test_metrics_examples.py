@@ -37,6 +37,20 @@ MODULES = (
     "stats.mrmc_sample_size",
     "stats.turing",
     "stats.survival",
+    "metrics.moments",
+    "metrics.frechet",
+    "metrics.extrapolation",
+    "metrics.kernel",
+    "metrics.neighbours",
+    "metrics.manifold",
+    "metrics.screening",
+    "metrics.prd",
+    "metrics.diversity",
+    "metrics.radiomic_distance",
+    "metrics.copies",
+    "metrics.membership",
+    "metrics.memorisation",
+    "metrics.data_copying",
 )
 
 
