@@ -47,7 +47,7 @@ class Found:
         return tuple(sorted(file for file in self.path.rglob("*") if io.is_image(file) and file.is_file()))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One cell of the cohort table to be: an image that was found, or a word (`text`), also of site and vendor.
 

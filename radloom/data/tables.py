@@ -14,10 +14,15 @@ from radloom.errors import RadloomError
 _MISSING = {"", "nan", "na", "n/a", "none", "null", "unknown", "not available", "not applicable", "not_available"}
 
 
-def read_rows(path: Path, needs: Sequence[str], *, separator: str = ",") -> list[dict[str, str]]:
-    """The rows of a table as texts. Raises RadloomError when it cannot be read or lacks one of the columns `needs`."""
+def read_rows(path: Path, needs: Sequence[str], *, keep: Sequence[str] | None = None) -> list[dict[str, str]]:
+    """The rows of a CSV file as texts. Raises RadloomError when it cannot be read or lacks one of the columns `needs`.
+
+    keep: the columns that are wanted beside them where a table is too big to take all; None takes all.
+    """
+    wanted = None if keep is None else {*needs, *keep}
+    usecols = None if wanted is None else (lambda column: str(column).strip() in wanted)
     try:
-        table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", usecols=usecols)
     except (OSError, ValueError) as error:
         raise RadloomError(f"cannot read the table {path}: {error}", expected="the data set's own CSV file") from error
     table.columns = [str(column).strip() for column in table.columns]

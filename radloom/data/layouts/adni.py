@@ -64,6 +64,6 @@ LAYOUT = Layout(
     licence="data use agreement; no redistribution",
     recognise=recognise,
     marks=r"/\d{3}_S_\d{4,5}/[^/]+/\d{4}-\d\d-\d\d_[^/]*/[IS]?\d+/",
-    notes="MRI and PET of a visit meet in one case when the collection's CSV lies in the folder; two T1 of one visit are "
-    "refused: keep one",
+    notes="MRI and PET of a visit meet in one case when the collection's CSV lies in the folder; two T1 of one visit "
+    "are refused: keep one",
 )

@@ -58,14 +58,15 @@ def _task(folder: Path, about: dict[str, Any]) -> list[Entry]:
     column = f"mask.{_TASKS.get(organ, organ)}"
     own = tuple((int(label), int(label)) for label in about.get("labels", {}) if int(label))
     labels = _BRAIN if "flair" in channels else LabelMap(own, others="refuse")
-    missing, entries = [], []
+    missing: list[str] = []
+    entries: list[Entry] = []
     for part, item in [("train", one) for one in about.get("training", [])] + [
         ("test", o) for o in about.get("test", [])
     ]:
         image, mask = (item["image"], item.get("label")) if isinstance(item, dict) else (item, None)
         image = folder / image
         if not image.exists():
-            missing.append(image.name)
+            missing += [image.name] if image.parent.exists() else []  # the test images are an archive of their own
             continue
         case = image.name.removesuffix(".gz").removesuffix(".nii")
         entries += [
@@ -110,6 +111,6 @@ LAYOUT = Layout(
     licence="CC BY-SA 4.0",
     recognise=recognise,
     marks=r"/Task\d\d_\w+/dataset\.json$",
-    notes="channels become images of their own; in the brain task 1 oedema and 2 core become 2 and 1; others keep their "
-    "labels; patients of the tasks are not linked to other sets",
+    notes="channels become images of their own; in the brain task 1 oedema and 2 core become 2 and 1; others keep "
+    "their labels; patients of the tasks are not linked to other sets",
 )

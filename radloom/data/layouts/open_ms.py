@@ -15,8 +15,8 @@ _PATH = re.compile(
     r"/((?P<version>[^/]+)/)?(?P<patient>patient\d\d)/(study(?P<study>[12])_)?(?P<word>[^/]+)\.nii(\.gz)?$"
 )
 _COLUMNS = {
-    "T1W": "image.t1", "T1": "image.t1", "T1WKS": "image.t1c", "T1POST": "image.t1c", "T2W": "image.t2", "T2": "image.t2",
-    "FLAIR": "image.flair", "CONSENSUS": "mask.lesion", "GOLD": "mask.lesion", "GT": "mask.new_lesion",
+    "T1W": "image.t1", "T1": "image.t1", "T1WKS": "image.t1c", "T1POST": "image.t1c", "T2W": "image.t2",
+    "T2": "image.t2", "FLAIR": "image.flair", "CONSENSUS": "mask.lesion", "GOLD": "mask.lesion", "GT": "mask.new_lesion",
     "BRAINMASK": "mask.brain",
 }  # fmt: skip
 _ONE = LabelMap(((1, 1),), others="refuse")

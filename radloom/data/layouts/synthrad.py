@@ -41,5 +41,6 @@ LAYOUT = Layout(
     licence="CC BY-NC 4.0",
     recognise=recognise,
     marks=r"/[12](AB|HN|TH|B|P)[A-Z]\d{3}/(mr|ct|cbct)\.(nii|nii\.gz|mha)$",
-    notes="site is the letter of the centre; whether a patient is in both tasks is not published: build one task at a time",
+    notes="site is the letter of the centre; whether a patient is in both tasks is not published: build one task at a "
+    "time",
 )

@@ -77,6 +77,6 @@ LAYOUT = Layout(
     licence="CC BY 4.0",
     recognise=recognise,
     marks=r"/UCSF-PDGM-\d{4}(_FU\d+d)?_(T1|T1c|T2|FLAIR|tumor_segmentation)\.nii(\.gz)?$",
-    notes="labels 1, 2, 4 become 1, 2, 3; every IDH variant is mutant; follow-ups belong to their patient, also under the "
-    "numbers of the first releases; many patients are in BraTS 2021, too",
+    notes="labels 1, 2, 4 become 1, 2, 3; every IDH variant is mutant; follow-ups belong to their patient, also under "
+    "the numbers of the first releases; many patients are in BraTS 2021, too",
 )
