@@ -83,7 +83,9 @@ def _notes(folder: Path) -> dict[str, Path]:
     found = {}
     for path in sorted(folder.rglob("*.xml")):
         root = _parse(path)
-        uid = next((e.text or "" for e in root.iter() if _tag(e).lower() in ("seriesinstanceuid", "ctseriesinstanceuid")), "")
+        uid = next(
+            (e.text or "" for e in root.iter() if _tag(e).lower() in ("seriesinstanceuid", "ctseriesinstanceuid")), ""
+        )
         if _tag(root) == "LidcReadMessage" and uid.strip():
             found[uid.strip()] = path
     return found

@@ -16,7 +16,9 @@ from radloom.data.tables import cells, find_file, read_rows
 from radloom.errors import RadloomError
 from radloom.types import Image
 
-_PATH = re.compile(r"/(?P<place>subset\d|seg-lungs-LUNA16)/(?P<uid>1\.3\.6\.1\.4\.1\.14519\.5\.2\.1\.6279\.6001\.\d+)\.mhd$")
+_PATH = re.compile(
+    r"/(?P<place>subset\d|seg-lungs-LUNA16)/(?P<uid>1\.3\.6\.1\.4\.1\.14519\.5\.2\.1\.6279\.6001\.\d+)\.mhd$"
+)
 _LUNGS = LabelMap(((3, 1), (4, 2)))  # 5, the trachea, becomes 0
 
 Nodule = tuple[float, float, float, float]  # centre to Left, Posterior, Superior and diameter, mm
@@ -43,9 +45,7 @@ def recognise(folder: Path) -> list[Entry] | None:
     return [entry for entry in entries if entry.case in scans] or None  # lungs of subsets that are not there
 
 
-def _entries(
-    where: str, uid: str, found: Found, nodules: dict[str, list[Nodule]] | None, patient: str
-) -> list[Entry]:
+def _entries(where: str, uid: str, found: Found, nodules: dict[str, list[Nodule]] | None, patient: str) -> list[Entry]:
     if where.startswith("seg"):
         return [Entry(uid, patient, "mask.lungs", found, labels=_LUNGS)]
     entries = [Entry(uid, patient, "image.ct", found), *cells(uid, patient, {"label.part": where})]
@@ -72,7 +72,11 @@ def _nodules(folder: Path) -> dict[str, list[Nodule]] | None:
 def _patients(folder: Path) -> dict[str, str]:
     """The patient of each series, from the metadata.csv that comes with a download of LIDC-IDRI."""
     table = find_file(folder, "metadata.csv")
-    return {row["Series UID"]: row["Subject ID"] for row in read_rows(table, ["Series UID", "Subject ID"])} if table else {}
+    return (
+        {row["Series UID"]: row["Subject ID"] for row in read_rows(table, ["Series UID", "Subject ID"])}
+        if table
+        else {}
+    )
 
 
 def read_balls(path: Path, nodules: Sequence[Nodule]) -> Image:
@@ -90,7 +94,9 @@ def read_balls(path: Path, nodules: Sequence[Nodule]) -> Image:
         high = np.minimum(np.ceil(nearest + reach) + 1, ct.shape).astype(int)
         voxel = np.rint(nearest).astype(int)
         if (voxel < 0).any() or (voxel >= ct.shape).any():
-            raise RadloomError(f"a nodule at {x:g}, {y:g}, {z:g} mm lies outside of {path}", expected="the scan that it is of")
+            raise RadloomError(
+                f"a nodule at {x:g}, {y:g}, {z:g} mm lies outside of {path}", expected="the scan that it is of"
+            )
         index = np.stack(np.meshgrid(*map(np.arange, low, high), indexing="ij"), axis=-1)
         place_mm = index @ ct.affine[:3, :3].T + ct.affine[:3, 3]
         ball = np.linalg.norm(place_mm - centre, axis=-1) <= diameter / 2

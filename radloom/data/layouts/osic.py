@@ -20,7 +20,9 @@ def recognise(folder: Path) -> list[Entry] | None:
     test folder are in train, too: those folders are left out.
     """
     rows = _rows(folder)
-    return fitted(folder, lambda found: _entries(place(folder, found), found, rows), "train/ID00007637202177411956430/1.dcm")
+    return fitted(
+        folder, lambda found: _entries(place(folder, found), found, rows), "train/ID00007637202177411956430/1.dcm"
+    )
 
 
 def _entries(path: str, found: Found, rows: dict[str, dict[str, str]]) -> list[Entry] | None:
@@ -31,7 +33,14 @@ def _entries(path: str, found: Found, rows: dict[str, dict[str, str]]) -> list[E
         return []
     patient = match[2]
     row = rows.get(patient, {})
-    names = {"fvc": "FVC", "fvc_percent": "Percent", "fvc_week": "Weeks", "age": "Age", "sex": "Sex", "smoking": "SmokingStatus"}
+    names = {
+        "fvc": "FVC",
+        "fvc_percent": "Percent",
+        "fvc_week": "Weeks",
+        "age": "Age",
+        "sex": "Sex",
+        "smoking": "SmokingStatus",
+    }
     labels = {f"label.{name}": row.get(column, "") for name, column in names.items()}
     return [Entry(patient, patient, "image.ct", found), *cells(patient, patient, labels)]
 

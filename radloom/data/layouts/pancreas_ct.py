@@ -27,7 +27,9 @@ def recognise(folder: Path) -> list[Entry] | None:
     series = {match[2]: one for one in found if one.is_series and (match := _SERIES.search(place(folder, one)))}
     if not series:
         return None
-    return fitted(folder, lambda one: _entries(folder, one, series), "PANCREAS_0001/**/*.dcm and label0001.nii.gz", found)
+    return fitted(
+        folder, lambda one: _entries(folder, one, series), "PANCREAS_0001/**/*.dcm and label0001.nii.gz", found
+    )
 
 
 def _entries(folder: Path, found: Found, series: dict[str, Found]) -> list[Entry] | None:
@@ -59,7 +61,9 @@ def read_label(path: Path, files: Sequence[Path]) -> Image:
         raise unreadable(path, error, "a complete NIfTI file") from error
     slices = read_slices(files)
     if voxels.ndim != 3 or voxels.shape[2] != len(slices):
-        raise RadloomError(f"{path} has shape {voxels.shape}, its series has {len(slices)} files", expected="one file a slice")
+        raise RadloomError(
+            f"{path} has shape {voxels.shape}, its series has {len(slices)} files", expected="one file a slice"
+        )
     affine = slices[0].affine.copy()
     if len(slices) > 1:
         affine[:3, 2] = (slices[-1].affine[:3, 3] - slices[0].affine[:3, 3]) / (len(slices) - 1)
