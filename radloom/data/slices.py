@@ -13,7 +13,7 @@ from radloom.errors import RadloomError
 
 @dataclass(frozen=True, eq=False)
 class Slice:
-    """One file of a series. affine: (4, 4), (column, row, 0) -> position in mm, counted to Left, Posterior, Superior."""
+    """One file of a series. affine: (4, 4), (column, row, 0) -> mm to the Left, Posterior and Superior."""
 
     uid: str
     instance: int

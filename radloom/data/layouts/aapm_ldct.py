@@ -44,7 +44,7 @@ def _entries(path: str, found: Found) -> list[Entry] | None:
 
 LAYOUT = Layout(
     title="AAPM-Mayo low-dose CT",
-    looks_like="L067/full_3mm/L067_FD_3_1.CT.0004.0001.*.IMA, LDCT-and-Projection-data/L067/<study>/*-Full dose images-*",
+    looks_like="L067/full_3mm/L067_FD_3_1.CT.0004.0001.*.IMA, L067/<study>/1.000000-Full dose images-64525/1-001.dcm",
     licence="TCIA's limited-access terms; the challenge's agreement",
     recognise=recognise,
     marks=r"(?i)/[LCN]\d{3}_(FD|QD)_\d(_SHARP)?_\d+\.CT\.|/[LCN]\d{3}/[^/]+/[^/]*(full|low) dose images[^/]*/",

@@ -127,7 +127,7 @@ LAYOUT = Layout(
     licence="NYU data use agreement; no redistribution",
     recognise=recognise,
     marks=r"/(singlecoil|multicoil)_(train|val|test|challenge)[^/]*/(.*/)?file[^/]*\.h5$",
-    notes="reading needs h5py; the reconstruction is read, not the k-space; test and challenge are left out; position and "
-    "direction are a convention, since the files hold none; the boxes of fastMRI+ are not read, its labels are "
+    notes="reading needs h5py; the reconstruction is read, not the k-space; test and challenge are left out; position "
+    "and direction are a convention, since the files hold none; the boxes of fastMRI+ are not read, its labels are "
     "text.findings",
 )

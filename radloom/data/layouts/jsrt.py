@@ -12,7 +12,7 @@ from radloom.data.entries import Entry, Found, scan
 from radloom.data.layout import Layout, fitted, place
 from radloom.data.tables import cells, word
 from radloom.errors import RadloomError
-from radloom.types import Image
+from radloom.types import Image, Kind
 
 _SIZE, _PIXEL_MM, _WHITE = 2048, 0.175, 4095
 _NAME = re.compile(r"(?P<case>JPC(?P<kind>[LN])N\d{3})", re.IGNORECASE)
@@ -107,7 +107,7 @@ def read_mask(path: Path) -> Image:
     return _placed((rows > 127).astype(np.uint8), "label")
 
 
-def _placed(rows: np.ndarray, kind: str) -> Image:
+def _placed(rows: np.ndarray, kind: Kind) -> Image:
     """The picture over the film's field: column to the Left, row to the Posterior; edges, not centres, coincide."""
     from radloom.io.orient import LPS_TO_RAS, canonical
 
@@ -115,7 +115,7 @@ def _placed(rows: np.ndarray, kind: str) -> Image:
     affine = np.diag([*spacing, 1.0, 1.0])
     affine[:2, 3] = (spacing - _PIXEL_MM) / 2
     voxels = np.ascontiguousarray(rows.T[:, :, None])
-    return canonical(Image(voxels, LPS_TO_RAS @ affine, kind="label" if kind == "label" else "intensity"))
+    return canonical(Image(voxels, LPS_TO_RAS @ affine, kind=kind, unit="1" if kind == "label" else "grey"))
 
 
 LAYOUT = Layout(
@@ -124,6 +124,6 @@ LAYOUT = Layout(
     licence="registration at JSRT; SCR: research use",
     recognise=recognise,
     marks=r"(?i)/JPC[LN]N\d{3}\.(img|png)$",
-    notes="films are turned so that bone is bright; SCR has half the resolution: build with --like image.xray; nodule_x "
-    "and nodule_y are column and row of the 2048 film",
+    notes="films are turned so that bone is bright; SCR has half the resolution: build with --like image.xray; "
+    "nodule_x and nodule_y are column and row of the 2048 film",
 )

@@ -92,7 +92,7 @@ def _notes(folder: Path) -> dict[str, Path]:
 
 
 def read_readings(path: Path) -> list[Reading]:
-    """The readings in a series' XML file; points without an outline (nodules below 3 mm, other findings) are left out."""
+    """The readings in a series' XML file; points without an outline (below 3 mm, no nodule) are left out."""
     sessions = [element for element in _parse(path).iter() if _tag(element) == "readingSession"]
     if not sessions:
         raise RadloomError(f"{path} holds no reading session", expected="a file LidcReadMessage of LIDC-IDRI")
@@ -176,6 +176,6 @@ LAYOUT = Layout(
     licence="CC BY 3.0",
     recognise=recognise,
     marks=r"/LIDC-IDRI-\d{4}/",
-    notes="mask.nodule: outlined by at least half of the readers, nodules of 3 mm or more; label.malignancy_median over "
-    "all readers and nodules; radiographs are left out; LUNA16 holds the same patients",
+    notes="mask.nodule: outlined by at least half of the readers, nodules of 3 mm or more; label.malignancy_median "
+    "over all readers and nodules; radiographs are left out; LUNA16 holds the same patients",
 )

@@ -89,16 +89,17 @@ def _channel(path: Path, index: int, count: int) -> Found:
 
 def read_channel(path: Path, index: int) -> Image:
     """One channel of a NIfTI file with four axes (x, y, z, channel), RAS+ mm."""
-    import nibabel as nib
     import numpy as np
+    from nibabel.filebasedimages import ImageFileError
+    from nibabel.nifti1 import Nifti1Image
 
     from radloom.io.orient import canonical
     from radloom.io.values import typed, unreadable
 
     try:
-        file = nib.nifti1.Nifti1Image.from_filename(path)
+        file = Nifti1Image.from_filename(path)
         voxels = np.asarray(file.dataobj)
-    except (OSError, EOFError, ValueError, nib.filebasedimages.ImageFileError) as error:
+    except (OSError, EOFError, ValueError, ImageFileError) as error:
         raise unreadable(path, error, "a complete NIfTI file") from error
     if voxels.ndim != 4 or index >= voxels.shape[3]:
         raise RadloomError(f"{path} has shape {voxels.shape}", expected="(x, y, z, channel) as dataset.json says")

@@ -54,6 +54,6 @@ LAYOUT = Layout(
     licence="CC BY-NC-ND 4.0",
     recognise=recognise,
     marks=r"/ecgen-radiology/\d+\.xml$",
-    notes="frontal and lateral pictures are not told apart by the source; a report is taken for a patient, since the set "
-    "names none; text.report is findings and impression",
+    notes="frontal and lateral pictures are not told apart by the source; a report is taken for a patient, since the "
+    "set names none; text.report is findings and impression",
 )

@@ -16,8 +16,8 @@ _PATH = re.compile(
 )
 _COLUMNS = {
     "T1W": "image.t1", "T1": "image.t1", "T1WKS": "image.t1c", "T1POST": "image.t1c", "T2W": "image.t2",
-    "T2": "image.t2", "FLAIR": "image.flair", "CONSENSUS": "mask.lesion", "GOLD": "mask.lesion", "GT": "mask.new_lesion",
-    "BRAINMASK": "mask.brain",
+    "T2": "image.t2", "FLAIR": "image.flair", "CONSENSUS": "mask.lesion", "GOLD": "mask.lesion",
+    "GT": "mask.new_lesion", "BRAINMASK": "mask.brain",
 }  # fmt: skip
 _ONE = LabelMap(((1, 1),), others="refuse")
 

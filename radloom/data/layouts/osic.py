@@ -62,6 +62,6 @@ LAYOUT = Layout(
     licence="the competition's rules: non-commercial, academic research",
     recognise=recognise,
     marks=r"/train/ID\d{23}/",
-    notes="label.fvc (ml) is the measurement nearest to the CT; the public test folder repeats training patients and is "
-    "left out",
+    notes="label.fvc (ml) is the measurement nearest to the CT; the public test folder repeats training patients and "
+    "is left out",
 )

@@ -35,7 +35,8 @@ def _entries(found: Found, row: dict[str, str]) -> list[Entry]:
     findings = [said.strip() for said in re.findall(r"'([^']+)'", row["Labels"])]
     about = {
         "site": "Alicante", "vendor": row.get("Manufacturer_DICOM", ""), "label.view": row["Projection"],
-        "label.sex": row.get("PatientSex_DICOM", ""), "label.age": _age(row), "label.method": row.get("MethodLabel", ""),
+        "label.sex": row.get("PatientSex_DICOM", ""), "label.age": _age(row),
+        "label.method": row.get("MethodLabel", ""),
         "label.normal": str(int(findings == ["normal"])) if findings else "", "label.findings": "; ".join(findings),
         "text.report": row["Report"],
     }  # fmt: skip
@@ -49,9 +50,10 @@ def _age(row: dict[str, str]) -> str:
 
 LAYOUT = Layout(
     title="PadChest: chest radiographs with Spanish reports",
-    looks_like="0/20536686640136348236148679891455886468_k6ga29.png, PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv",
+    looks_like="0/20536686640136348236148679891455886468_k6ga29.png, PADCHEST_chest_x_ray_images_labels_160K_*.csv",
     licence="research use agreement; no redistribution",
     recognise=recognise,
     marks=r"/PADCHEST_chest_x_ray_images_labels_160K[^/]*\.csv(\.gz)?$",
-    notes="text.report is the report without accents and stop words, in Spanish, as published; age is the difference of years",
+    notes="text.report is the report without accents and stop words, in Spanish, as published; age is the "
+    "difference of years",
 )

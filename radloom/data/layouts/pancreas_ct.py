@@ -50,14 +50,15 @@ def read_label(path: Path, files: Sequence[Path]) -> Image:
 
     The label's own header does not place it; its voxel (i, j, k) is column i, row j of the file of number k + 1.
     """
-    import nibabel as nib
+    from nibabel.filebasedimages import ImageFileError
+    from nibabel.nifti1 import Nifti1Image
 
     from radloom.io.orient import LPS_TO_RAS, canonical
     from radloom.io.values import typed, unreadable
 
     try:
-        voxels = np.asarray(nib.nifti1.Nifti1Image.from_filename(path).dataobj)
-    except (OSError, EOFError, ValueError, nib.filebasedimages.ImageFileError) as error:
+        voxels = np.asarray(Nifti1Image.from_filename(path).dataobj)
+    except (OSError, EOFError, ValueError, ImageFileError) as error:
         raise unreadable(path, error, "a complete NIfTI file") from error
     slices = read_slices(files)
     if voxels.ndim != 3 or voxels.shape[2] != len(slices):

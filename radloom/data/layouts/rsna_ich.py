@@ -57,6 +57,6 @@ LAYOUT = Layout(
     licence="the competition's rules: non-commercial, academic research",
     recognise=recognise,
     marks=r"/stage_[12]_(train|test)(_images)?/ID_[0-9a-f]+\.dcm$",
-    notes="slices become series by their SeriesInstanceUID, patients are the PatientID; the labels of single slices are "
-    "summed up to the series",
+    notes="slices become series by their SeriesInstanceUID, patients are the PatientID; the labels of single slices "
+    "are summed up to the series",
 )
