@@ -262,7 +262,7 @@ def _voxel_mm3(image: Image) -> float:
 def _table(rows: Sequence[Mapping[str, str]]) -> pd.DataFrame:
     """The rows with the fixed columns first, then images in the usual order of contrasts, masks, and the rest."""
     columns = {column for row in rows for column in row} - set(FIXED)
-    kinds = ("image", "mask", "label")
+    kinds = ("image", "mask", "label", "time", "event", "text")
 
     def place(column: str) -> tuple[int, int, str]:
         kind, name = column.split(".", 1)

@@ -49,9 +49,12 @@ def find_file(folder: Path, pattern: str) -> Path | None:
 
 
 def cells(case: str, patient: str, values: Mapping[str, str]) -> list[Entry]:
-    """The entries of a case for columns and texts; what is missing in the source's words has none."""
-    kept = {column: plain_number(text.strip()) for column, text in values.items()}
-    return [Entry(case, patient, column, text=text) for column, text in kept.items() if text.lower() not in _MISSING]
+    """The entries of a case for columns and texts; what is missing in the source's words has none. text.* stays as is."""
+    return [
+        Entry(case, patient, column, text=said if column.startswith("text.") else plain_number(said))
+        for column, said in ((column, text.strip()) for column, text in values.items())
+        if said and (column.startswith("text.") or said.lower() not in _MISSING)
+    ]
 
 
 def word(text: str) -> str:

@@ -82,7 +82,7 @@ def read_film(path: Path) -> Image:
     if path.suffix.lower() != ".img":
         from radloom import io
 
-        rows = io.read(path).voxels[:, ::-1, 0].T[:, ::-1]  # back from RAS+ to rows and columns of the picture
+        rows = io.read(path).voxels[::-1, ::-1, 0].T  # back from RAS+ to rows and columns
         return _placed(rows, "intensity")
     rows = np.fromfile(path, dtype=">u2")
     if rows.size != _SIZE**2 or rows.max(initial=0) > _WHITE:

@@ -66,7 +66,7 @@ def _values(row: dict[str, str]) -> dict[str, str]:
         "label.sex": row.get("Sex", ""), "label.age": row.get("Age at MRI", ""),
         "label.grade": row.get("WHO CNS Grade", ""), "label.mgmt": row.get("MGMT status", ""),
         "label.1p_19q": row.get("1p/19q", ""), "label.resection": row.get("EOR", ""),
-        "label.diagnosis": row.get("Final pathologic diagnosis (WHO 2021)", ""),
+        "label.diagnosis": next((row[key] for key in row if key.startswith("Final pathologic diagnosis")), ""),
         "time.os": days if both else "", "event.os": dead if both else "",
     }  # fmt: skip
 
