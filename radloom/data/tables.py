@@ -10,6 +10,7 @@ import pandas as pd
 
 from radloom.data.entries import Entry
 from radloom.errors import RadloomError
+from radloom.files import sha256
 
 _MISSING = {"", "nan", "na", "n/a", "none", "null", "unknown", "not available", "not applicable", "not_available"}
 
@@ -37,10 +38,10 @@ def read_rows(path: Path, needs: Sequence[str], *, keep: Sequence[str] | None = 
 def find_file(folder: Path, pattern: str) -> Path | None:
     """The one file below the folder whose name fits the pattern; None when there is none.
 
-    Raises RadloomError when several fit, since they may not say the same.
+    Copies of one file count as one. Raises RadloomError when files that differ fit, since only one can be right.
     """
     found = sorted(path for path in folder.rglob(pattern) if path.is_file() and not path.name.startswith("."))
-    if len(found) > 1:
+    if len(found) > 1 and len({sha256(path) for path in found}) > 1:
         names = ", ".join(str(path.relative_to(folder)) for path in found[:4])
         raise RadloomError(
             f"{folder} holds {len(found)} files {pattern}: {names}", expected="one", do="remove the others"
@@ -49,7 +50,7 @@ def find_file(folder: Path, pattern: str) -> Path | None:
 
 
 def cells(case: str, patient: str, values: Mapping[str, str]) -> list[Entry]:
-    """The entries of a case for columns and texts; what is missing in the source's words has none. text.* stays as is."""
+    """The entries of a case for columns and texts; what is missing in the source's words has none, text.* stays."""
     return [
         Entry(case, patient, column, text=said if column.startswith("text.") else plain_number(said))
         for column, said in ((column, text.strip()) for column, text in values.items())

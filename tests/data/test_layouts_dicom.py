@@ -55,7 +55,7 @@ def test_lidc_outlines_of_half_the_readers_become_the_mask_where_the_pixels_lie(
     series(top / "LIDC-IDRI-0001" / "2.2.9" / "2.2.3", patient="LIDC-IDRI-0001", uid="2.2.3", modality="DX", slices=1)
     first = nodule(curve("1.2.3.1", 3, 4, 4, 3), malignancy=5)
     hole = nodule(curve("1.2.3.1", 5, 4, 4, 3), curve("1.2.3.1", 6, 5, 1, 1, inclusion="FALSE"), malignancy=2)
-    point = "<unblindedReadNodule><noduleID>2</noduleID><roi><imageSOP_UID>1.2.3.0</imageSOP_UID></roi></unblindedReadNodule>"
+    point = nodule("<roi><imageSOP_UID>1.2.3.0</imageSOP_UID></roi>", malignancy=None)
     text(ct / "069.xml", lidc_xml("1.2.3", first, hole, point, ""))
     cohort = made(top, "lidc")
     assert (cohort.ids, cohort.image_columns) == (["LIDC-IDRI-0001"], ["image.ct", "mask.nodule"])
@@ -120,10 +120,10 @@ def test_cq500_labels_are_what_two_of_three_readers_saw(tmp_path, series, text):
     head = ",".join(f"{reader}:{name}" for reader in ("R1", "R2", "R3") for name in ("ICH", "MidlineShift"))
     text(top / "reads.csv", f"name,Category,{head}\nCQ500-CT-0,B1,1,0,1,0,0,1\nCQ500-CT-10,B2,0,1,0,1,0,1\n")
     cohort = made(top, "cq500")
-    assert cohort.ids == ["CQ500CT0_ct_plain", "CQ500CT0_ct_plain_thin", "CQ500CT10_ct_5mm"]
+    assert cohort.ids == ["CQ500CT0_CT_PLAIN_THIN", "CQ500CT0_CT_Plain", "CQ500CT10_CT_5mm"]
     assert cohort.patients == ["CQ500CT0", "CQ500CT10"]
-    assert labels(cohort, "CQ500CT0_ct_plain") == {"label.series": "ct_plain", "label.ich": 1, "label.midlineshift": 0}
-    assert labels(cohort, "CQ500CT10_ct_5mm")["label.midlineshift"] == 1
+    assert labels(cohort, "CQ500CT0_CT_Plain") == {"label.series": "CT_Plain", "label.ich": 1, "label.midlineshift": 0}
+    assert labels(cohort, "CQ500CT10_CT_5mm")["label.midlineshift"] == 1
 
 
 def test_rsna_slices_become_series_of_their_patients(tmp_path, series, text):

@@ -230,3 +230,38 @@ def test_a_jsrt_film_as_picture_keeps_its_orientation_and_a_wrong_file_is_refuse
     (tmp_path / "JPCNN002.gif").write_bytes(b"GIF89a")
     with pytest.raises(RadloomError, match=r"cannot read .*JPCNN002\.gif"):
         read_mask(tmp_path / "JPCNN002.gif")
+
+
+REPORT = """                                 FINAL REPORT
+ EXAMINATION:  CHEST (PA AND LAT)
+
+ FINDINGS:
+ There is no focal consolidation,
+ pleural effusion or pneumothorax.
+
+ IMPRESSION:
+ No acute cardiopulmonary process.
+"""
+
+
+def test_mimic_cxr_has_view_part_findings_and_the_studys_report(tmp_path, film, text):
+    import gzip
+
+    top, picture = tmp_path / "mimic", "02aa804e-bde0afdd-112c0b34-7bc16630-4e384014"
+    film(top / "files" / "p10" / "p10000032" / "s50414267" / f"{picture}.jpg", np.full((6, 8), 7, np.uint8))
+    text(top / "files" / "p10" / "p10000032" / "s50414267.txt", REPORT)
+    tables = {
+        "metadata": f"dicom_id,subject_id,study_id,ViewPosition,Rows\n{picture},10000032,50414267,PA,3056\n",
+        "split": f"dicom_id,study_id,subject_id,split\n{picture},50414267,10000032,validate\n",
+        "chexpert": "subject_id,study_id,Atelectasis,Lung Lesion,No Finding\n10000032,50414267,-1.0,,1.0\n",
+    }
+    for name, content in tables.items():
+        (top / f"mimic-cxr-2.0.0-{name}.csv.gz").write_bytes(gzip.compress(content.encode()))
+    cohort = made(top, "mimic_cxr")
+    assert (cohort.ids, cohort.patients) == ([f"s50414267_{picture}"], ["p10000032"])
+    said = labels(cohort, cohort.ids[0])
+    assert (said["label.view"], said["label.part"], said["label.study"]) == ("PA", "val", "s50414267")
+    assert (said["label.atelectasis"], said["label.no_finding"], said.get("label.lung_lesion")) == (-1, 1, None)
+    assert said["text.findings"] == "There is no focal consolidation, pleural effusion or pneumothorax."
+    assert said["text.impression"] == "No acute cardiopulmonary process."
+    assert said["text.report"].startswith("FINAL REPORT EXAMINATION: CHEST")

@@ -33,6 +33,8 @@ def _entries(path: str, found: Found) -> list[Entry] | None:
         if match["what"].lower() == "projections":
             return []
         case = match["patient"]
+    elif re.search(r"DICOM-CT-PD|(full|quarter)dose", path, re.IGNORECASE):
+        return []  # the challenge's projections
     elif match := _CHALLENGE.match(found.all_files[0].name):
         case = f"{match['patient']}_{match['kind'].replace('_', '')}mm".replace("SHARPmm", "mm_sharp")
     else:

@@ -11,7 +11,7 @@ from radloom.data.tables import cells, read_rows, word
 
 _PATH = re.compile(r"/(?P<key>(?P<patient>patient\d{5})/study\d+/view\d+_(?P<side>frontal|lateral)\.(jpg|png))$")
 _ABOUT = ("Path", "Sex", "Age", "Frontal/Lateral", "AP/PA")
-_PARTS = {"train": "train", "valid": "val", "test": "test"}
+_PARTS = {"train": "train", "valid": "val", "test": "test", "test_labels": "test"}  # tables, of which part
 
 
 def recognise(folder: Path) -> list[Entry] | None:
@@ -42,7 +42,7 @@ def _entries(match: re.Match[str], found: Found, row: dict[str, str]) -> list[En
 
 
 def _rows(folder: Path) -> dict[str, dict[str, str]]:
-    """The rows of train.csv, valid.csv and test.csv by the picture's patient, study and view."""
+    """The rows of the tables by the picture's patient, study and view."""
     found: dict[str, dict[str, str]] = {}
     for name, part in _PARTS.items():
         for path in sorted(folder.rglob(f"{name}.csv")):

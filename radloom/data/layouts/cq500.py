@@ -27,7 +27,7 @@ def _entries(path: str, found: Found, labels: dict[str, dict[str, str]]) -> list
     if match is None or not found.is_series:
         return None
     patient = f"CQ500CT{match[1]}"
-    series = word(found.parts[-1])
+    series = re.sub(r"\W+", "_", found.parts[-1]).strip("_")
     case = f"{patient}_{series}"
     return [
         Entry(case, patient, "image.ct", found),
