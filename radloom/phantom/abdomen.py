@@ -74,8 +74,8 @@ def _above_diaphragm(x: np.ndarray, y: np.ndarray, z: np.ndarray, *, rng: np.ran
     """Height above the two domes, mm; the lung's recess reaches down between dome and ribs."""
     height, left = rng.uniform(68, 88), rng.uniform(2, 14)
     falls = 50 * np.where(y < 5, (y - 5) / 88, (y - 5) / 115) ** 2  # the recess is deepest behind
-    right_dome = height - falls - 50 * ((x - 68) / 66) ** 2
-    left_dome = height - left - falls - 50 * ((x + 72) / 60) ** 2
+    right_dome = height - falls - 40 * ((x - 68) / 66) ** 2
+    left_dome = height - left - falls - 38 * ((x + 72) / 60) ** 2
     return 0.8 * (z - np.maximum(np.maximum(right_dome, left_dome), -2))
 
 

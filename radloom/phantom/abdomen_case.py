@@ -107,7 +107,8 @@ def phantom_scene(shape: tuple[int, int, int], site: Site, *, stream: Stream) ->
     mask, _ = instances(grid, nodules)
     numbers = NUMBERS | dict.fromkeys(offset, NUMBERS["liver"])
     found = labelled(grid.shape, layers, numbers)
-    plain = labelled(grid.shape, layers, {"liver": 1}) == 1
+    # not even a share of a voxel may be vessel or nodule
+    plain = painted(grid.shape, layers, lambda name: float(name == "liver"), 0.0) > 0.98
     masks = {"mask.organs": found, "mask.lesion": mask, "mask.roi": regions_of_interest(frame, found, mask, plain)}
     labels: dict[str, int | float | str] = {
         "label.lesions": len(nodules),

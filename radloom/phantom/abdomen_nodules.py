@@ -58,6 +58,7 @@ def regions_of_interest(frame: Frame, organs: np.ndarray, nodules: np.ndarray, p
     spacing = frame.space.grid.spacing_mm
     roi = np.zeros(organs.shape, np.uint8)
     beside_spine = np.hypot(frame.space.points[0] - 33, frame.space.points[1] + 80) < ROI_RADIUS_MM
+    margin_mm = 1.5 * max(spacing[:2])  # the kernel carries a border's HU that far
     for label, region in (
         (PARENCHYMA, plain_liver & (nodules == 0)),
         (VESSEL, organs == 6),
@@ -67,6 +68,6 @@ def regions_of_interest(frame: Frame, organs: np.ndarray, nodules: np.ndarray, p
         if deep.max() > 0:
             centre = [int(i) for i in np.unravel_index(deep.argmax(), deep.shape)]
             away = _distance_mm(frame, centre)
-            roi[(away <= min(ROI_RADIUS_MM, float(deep.max()))) & region] = label
+            roi[away <= np.clip(float(deep.max()) - margin_mm, 0.0, ROI_RADIUS_MM)] = label
     roi[nodules > 0] = NODULE
     return roi

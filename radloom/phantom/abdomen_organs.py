@@ -78,7 +78,7 @@ def _spleen(frame: Frame, pressed: np.ndarray, *, rng: np.random.Generator) -> L
     centre = np.array([-102, -34, 40]) + rng.normal(0, 4, 3)
     size = rng.uniform(0.8, 1.2)
     depth = depth_in_ellipsoid(
-        frame.space.points, centre, (38 * size, 56 * size, 52 * size), (0, rng.uniform(-15, 5), rng.uniform(15, 35))
+        frame.space.points, centre, (41 * size, 60 * size, 58 * size), (0, rng.uniform(-15, 5), rng.uniform(15, 35))
     )
     depth = depth + 1.5 * body_field(frame.space.grid, 30.0, rng=rng)
     depth = np.minimum(np.minimum(depth, frame.cavity - 2.5), np.minimum(-frame.lung - 3, -pressed - 2))
@@ -142,7 +142,7 @@ def _pancreas(frame: Frame, *, rng: np.random.Generator) -> list[Layer]:
     path = spline(np.array([(32, 10, -24), (30, 14, -6), (4, 20, 8), (-34, 4, 14), (-72, -18, 28)])
                   + rng.normal(0, 2.5, (5, 3)))  # fmt: skip
     radii = np.interp(np.linspace(0, 1, len(path)), [0, 0.2, 0.45, 0.75, 1], [13, 13, 8, 9.5, 7]) * rng.uniform(
-        0.75, 1.1
+        1.0, 1.4
     )
     return [
         tube(space, "gut wall", duodenum, 12.0, ripple=ripple),
