@@ -49,7 +49,7 @@ def sheet(name: str, path: Path) -> Path:
         depth = cohort.image(cases[0], keys[0]).shape[2]
         cuts = [depth // 2] if depth == 1 else [round(0.42 * (depth - 1)), round(0.68 * (depth - 1))]
         columns = [(key, cut) for key in keys for cut in cuts]
-        side = min(2.5, 11 / len(columns))  # inches; a wide sheet stays under 250 KB
+        side = min(2.5, 10.5 / len(columns))  # inches; a wide sheet stays under 250 KB
         figure = Figure(figsize=(side * len(columns), side * len(cases)), dpi=80, facecolor="black")
         FigureCanvasAgg(figure)
         axes = figure.subplots(len(cases), len(columns), squeeze=False)

@@ -22,7 +22,7 @@ class PelvicTissue:
 
 
 # HU, fat, muscle, marrow and blood: SYSTEMS-direct 4.1 and 4.4; prostate, uterus and cartilage within the ranges that
-# de Bazelaire et al. 2004 and Stanisz et al. 2005 report; the rest [ours].
+# debazelaire2004mr and stanisz2005t1 report; the rest [ours].
 TISSUES: dict[str, PelvicTissue] = {
     "air": PelvicTissue(-1000.0, 0.0, 0.0, (1000.0, 1000.0), (50.0, 50.0)),
     "skin": PelvicTissue(20.0, 8.0, 0.7, (700.0, 900.0), (35.0, 35.0)),
