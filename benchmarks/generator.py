@@ -169,7 +169,7 @@ def _rehearsal(options: argparse.Namespace) -> bool:
         whole
         and len(options.only) == len(BUILDS)
         and options.shape == (96, 96, 24)
-        and options.channels == (32, 64, 96, 128)
+        and options.channels == (16, 32, 64, 96, 128)
     )
 
 
@@ -188,7 +188,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--pilot-seconds", type=float, default=15.0, help="the same of a pilot round; 0: no pilot (15)")
     parser.add_argument("--subjects", type=int, default=24, help="simulated subjects (24)")
     parser.add_argument("--shape", type=_numbers, default=(96, 96, 24), help="voxels x,y,z (96,96,24)")
-    parser.add_argument("--channels", type=_numbers, default=(32, 64, 96, 128), help="our widths (32,64,96,128)")
+    parser.add_argument("--channels", type=_numbers, default=(16, 32, 64, 96, 128), help="our widths (16,32,64,96,128)")
     parser.add_argument("--threads", type=int, default=0, help="threads of a round; 0: the idle cores now (0)")
     parser.add_argument("--only", nargs="+", choices=tuple(BUILDS), default=tuple(BUILDS), help="contenders")
     parser.add_argument("--out", default=str(HERE.parent / "results"), help="folder of generator.csv and generator.md")

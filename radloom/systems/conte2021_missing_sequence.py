@@ -56,7 +56,7 @@ def _two(part: Callable[[int], Model], sees: str) -> Model:
 
 _LIGHT = {"adversarial_weight": 0.001, "mse_weight": 5.0}  # ours: the squared error is what finds the tumours
 _TINY = {"sees": "both", "channels": (8, 16), "width": 8, **_LIGHT}  # ours
-_CPU = {"sees": "both", "channels": (32, 64, 96, 128), "width": 16, **_LIGHT}  # ours
+_CPU = {"sees": "both", "channels": (16, 32, 64, 96, 128), "width": 16, **_LIGHT}  # ours
 _CPU_3D = {"sees": "both", "channels": (16, 32, 64), "width": 16, **_LIGHT}  # ours
 _PAPER = {
     "sees": "own",
@@ -75,7 +75,7 @@ _SIZES = {
     ("cpu", 2): Size(
         residual,
         _CPU,
-        Training(2000, 4, (96, 96), **_SCHEDULE),
+        Training(3000, 4, (96, 96), **_SCHEDULE),
         _READER,
     ),
     ("cpu", 3): Size(
