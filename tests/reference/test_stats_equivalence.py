@@ -49,9 +49,9 @@ def test_unequal_groups_have_welchs_degrees_of_scipy():
 
     rng = np.random.default_rng(0)
     a, b = rng.normal(0, 1, 8), rng.normal(0.2, 3, 15)
-    theirs = ttest_ind(a - 1.0, b, equal_var=False, alternative="less")
+    _, p = ttest_ind(a - 1.0, b, equal_var=False, alternative="less")
     result = tost(a, b, margin=1.0, design="independent")
-    assert result.p_high == pytest.approx(theirs.pvalue, rel=1e-10)
+    assert result.p_high == pytest.approx(p, rel=1e-10)
     assert result.n == 8
 
 
