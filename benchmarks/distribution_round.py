@@ -96,14 +96,14 @@ def _pytorch_fid() -> Steps:
         if not np.isfinite(root).all():
             little = 1e-6 * np.eye(len(a))
             root = sqrtm((a + little) @ (b + little))
-        return float(np.trace(root.real))
+        return float(np.trace(np.real(root)))
 
     return _mean_and_covariance, lambda given: _frechet(given, trace_of_root)
 
 
 def _torch_fidelity() -> Steps:
     def trace_of_root(a: np.ndarray, b: np.ndarray) -> float:
-        return float(np.sqrt(np.linalg.eigvals(a @ b).astype(complex)).real.sum())
+        return float(np.real(np.sqrt(np.linalg.eigvals(a @ b).astype(complex))).sum())
 
     return _mean_and_covariance, lambda given: _frechet(given, trace_of_root)
 
@@ -128,7 +128,7 @@ def _ours_prdc(arithmetic: Any) -> Steps:
     from radloom.metrics.manifold import prdc
 
     def four(sets: Any) -> list[float]:
-        found = prdc(*sets, K, arithmetic=arithmetic)
+        found = prdc(sets[0], sets[1], K, arithmetic=arithmetic)
         return [found.precision, found.recall, found.density, found.coverage]
 
     return _both, four
@@ -138,7 +138,7 @@ def _prdc(kind: type) -> Steps:
     from prdc import compute_prdc
 
     def four(sets: Any) -> list[float]:
-        found = compute_prdc(*sets, K)
+        found = compute_prdc(sets[0], sets[1], K)
         return [float(found[name]) for name in ("precision", "recall", "density", "coverage")]
 
     return lambda x, y: (x.astype(kind, copy=False), y.astype(kind, copy=False)), four
@@ -148,7 +148,8 @@ def _ours_subsets() -> Steps:
     from radloom.metrics.kernel import kid
 
     def mean(sets: Any) -> list[float]:
-        return [kid(*sets, min(SUBSET, len(sets[0])), SUBSETS, rng=np.random.default_rng(0)).mean]
+        x, y = sets
+        return [kid(x, y, min(SUBSET, len(x)), SUBSETS, rng=np.random.default_rng(0)).mean]
 
     return _both, mean
 
@@ -178,7 +179,7 @@ def _torchmetrics_subsets() -> Steps:
     torch.set_num_threads(1)
 
     def mean(sets: Any) -> list[float]:
-        found = [poly_mmd(*(torch.from_numpy(z).double() for z in drawn)) for drawn in _subsets(*sets)]
+        found = [poly_mmd(torch.from_numpy(x).double(), torch.from_numpy(y).double()) for x, y in _subsets(*sets)]
         return [float(torch.stack(found).mean())]
 
     return _both, mean
