@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from radloom.metrics import fidelity, overlap
+from radloom.metrics import distribution, fidelity, memorisation, overlap
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,24 @@ class Metric:
 
     name: str
     value: Callable[..., float]
+    needs: tuple[str, ...]
+    better: Literal["higher", "lower", "neither"]
+    unit: str
+    cite: str
+    blind_to: str
+
+
+@dataclass(frozen=True)
+class SetMetric:
+    """A function that gives one number, or a result with its interval, per set of cases, from feature matrices (n, d).
+
+    needs: the arguments that it cannot do without; sets first. value_of: the field of the result that holds the number,
+    "" when the result is the number. better, unit, cite, blind_to: as in `Metric`.
+    """
+
+    name: str
+    value: Callable[..., object]
+    value_of: str
     needs: tuple[str, ...]
     better: Literal["higher", "lower", "neither"]
     unit: str
@@ -70,3 +88,42 @@ _ALL = (
 )  # fmt: skip
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
+
+_SETS = ("real", "synthetic")
+_DRAWN = (*_SETS, "rng")
+_GUARDED = ("training", "synthetic", "held_out")
+
+_ALL_OF_SETS = (
+    SetMetric("fid", distribution.fid, "", _SETS, "lower", "feature^2", "heusel2017gans",
+              "all but mean and covariance; copies; biased upwards by about 1/n"),
+    SetMetric("fid_infinity", distribution.fid_infinity, "value", _DRAWN, "lower", "feature^2", "chong2020effectively",
+              "all but mean and covariance; copies; still biased with fewer images than features"),
+    SetMetric("kid", distribution.kid, "mean", _DRAWN, "lower", "1", "bikowski2018demystifying",
+              "copies; moments above the third"),
+    SetMetric("mmd2_polynomial", distribution.mmd2_polynomial, "", _SETS, "lower", "1", "gretton2012kernel",
+              "copies; moments above the third"),
+    SetMetric("cmmd", distribution.cmmd, "", _SETS, "lower", "1", "jayasumana2024rethinking",
+              "copies; scales far from sigma; biased upwards by about 1/n"),
+    SetMetric("prdc", distribution.prdc, "coverage", _SETS, "higher", "1", "naeem2020reliable",
+              "copies; precision is lifted by one real outlier"),
+    SetMetric("improved_precision_recall", distribution.improved_precision_recall, "precision", _SETS, "higher", "1",
+              "kynknniemi2019improved", "copies; lifted by one real outlier"),
+    SetMetric("prd_curve", distribution.prd_curve, "f8", _DRAWN, "higher", "1", "sajjadi2018assessing",
+              "copies; differences within a cluster"),
+    SetMetric("frechet_radiomic_distance", distribution.frechet_radiomic_distance, "value", _SETS, "lower", "1",
+              "konz2024frechet", "what the radiomic features do not measure; copies; sampling bias"),
+    SetMetric("inception_score", distribution.inception_score, "mean", ("logits",), "higher", "1",
+              "salimans2016improved", "the real images; variety within a class; meaningless without fitting classes"),
+    SetMetric("vendi_score", distribution.vendi_score, "", ("features",), "neither", "1", "friedman2023vendi",
+              "whether the images are realistic; noise is diverse"),
+    SetMetric("copy_fraction", memorisation.copy_fraction, "fraction", (*_GUARDED, "rng"), "lower", "1",
+              "carlini2023extracting", "copies that the extractor places elsewhere; duplicates in the training set"),
+    SetMetric("authenticity", memorisation.authenticity, "synthetic", (*_GUARDED, "rng"), "neither", "1",
+              "alaa2022faithful", "copies that the extractor places elsewhere; duplicates in the training set"),
+    SetMetric("data_copying", memorisation.data_copying, "value", (*_GUARDED, "rng"), "neither", "1",
+              "meehan2020nonparametric", "a few copies among many new images"),
+    SetMetric("membership_attack", memorisation.membership_attack, "auc", (*_GUARDED, "rng"), "lower", "1",
+              "chen2020ganleaks", "attacks that see the model; a few patients who are found with certainty"),
+)  # fmt: skip
+
+SET_METRICS: dict[str, SetMetric] = {metric.name: metric for metric in _ALL_OF_SETS}
