@@ -226,7 +226,8 @@ def _array_file(path: Path) -> ImageSet:
             expected="an array images (n, ...), with cases (n,) and patients (n,) if wanted",
             do="a volume in a .npz of its own belongs into a folder",
         )
-    return _array(str(path), arrays.get("images", next(iter(arrays.values()))), names)
+    images = arrays["images"] if "images" in arrays else next(iter(arrays.values()))
+    return _array(str(path), images, names)
 
 
 def _array(name: str, images: np.ndarray, names: Mapping[str, np.ndarray]) -> ImageSet:
@@ -237,7 +238,9 @@ def _array(name: str, images: np.ndarray, names: Mapping[str, np.ndarray]) -> Im
         )
     for key, values in names.items():
         if values.shape != (len(images),):
-            raise RadloomError(f"{name} has {len(images)} images and {key} of shape {values.shape}", expected="one each")
+            raise RadloomError(
+                f"{name} has {len(images)} images and {key} of shape {values.shape}", expected="one each"
+            )
     cases = [str(case) for case in names["cases"]] if "cases" in names else [str(i) for i in range(len(images))]
     patients = [str(who) for who in names["patients"]] if "patients" in names else cases
     items = tuple(

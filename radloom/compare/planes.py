@@ -120,9 +120,12 @@ def describe(
     planes: list[Plane] = []
     pixels: list[np.ndarray] = []
     rows, shapes, spacings, units, digests, lines = [], {}, {}, {}, [], []
-    collect = [_Collector(extractor, most, len(items)) for extractor, most in extractors]
+    collect: list[_Collector] = []
     for item in items:
         image = item.image()
+        if not collect:
+            expected = len(items) * (1 if 1 in image.shape else slices)
+            collect = [_Collector(extractor, max(1.0, expected / most)) for extractor, most in extractors]
         shapes[image.shape], spacings[tuple(round(s, 4) for s in image.spacing_mm)], units[image.unit] = (None,) * 3
         check_same_axes(item, image, next(iter(shapes)))
         digest = hashlib.sha256(np.ascontiguousarray(image.voxels, np.float64).tobytes()).hexdigest()
@@ -188,20 +191,20 @@ def _some(voxels: np.ndarray, most: int) -> np.ndarray:
 class _Collector:
     """Features of evenly chosen planes, gathered batch by batch; after a refusal, its reason."""
 
-    def __init__(self, extractor: Extractor, most: int, images: int) -> None:
-        self.extractor, self.reason = extractor, ""
-        self.step = max(1.0, images / most)
+    def __init__(self, extractor: Extractor, step: float) -> None:
+        self.extractor, self.reason, self.step = extractor, "", step
         self.values: list[np.ndarray] = []
         self.rows: list[int] = []
 
     def take(self, pixels: Sequence[np.ndarray], first: int) -> None:
         """Features of those planes whose turn it is; `first` is the number of the first."""
-        turn = [i for i in range(len(pixels)) if int((first + i) / self.step) != int((first + i - 1) / self.step)]
-        if self.reason or not turn:
+        place = np.floor((first - 1 + np.arange(len(pixels) + 1)) / self.step)
+        turn = np.flatnonzero(np.diff(place))
+        if self.reason or not len(turn):
             return
         try:
-            self.values.append(self.extractor([pixels[i] for i in turn]).values)
-            self.rows += [first + i for i in turn]
+            self.values.append(self.extractor([pixels[int(i)] for i in turn]).values)
+            self.rows += [first + int(i) for i in turn]
         except RadloomError as error:
             self.reason = str(error)
 
@@ -210,9 +213,7 @@ class _Collector:
         extractor = self.extractor
         if self.reason or not self.values:
             return FeatureRows(extractor.name, extractor.preprocessing, np.empty((0, 0)), np.empty(0, int), self.reason)
-        return FeatureRows(
-            extractor.name, extractor.preprocessing, np.concatenate(self.values), np.array(self.rows)
-        )
+        return FeatureRows(extractor.name, extractor.preprocessing, np.concatenate(self.values), np.array(self.rows))
 
 
 def _feed(collect: Sequence[_Collector], pixels: Sequence[np.ndarray], first: int) -> None:
