@@ -119,6 +119,7 @@ def _target(column: str, real: ImageSet, synthetic: ImageSet, held_out: ImageSet
             f"{real.name} holds {_kind(first)} and {synthetic.name} {_kind(second)}", expected="the same kind in both"
         )
     third = describe(held_out.of(column), scale, extractors, options.slices) if held_out else None
+    own = bool(pairs or options.patient or real.kind == synthetic.kind == "cohort table")
     found = Findings()
     name = Path(synthetic.name).name
     cases = add_fidelity(column, pairs, scale, options.seed, name, found) if pairs else Results.of([])
@@ -128,15 +129,19 @@ def _target(column: str, real: ImageSet, synthetic: ImageSet, held_out: ImageSet
     add_inception_score(column, second, options.seed, found)
     add_appearance(column, first, second, options.seed, found)
     add_diversity(column, first, second, scale, options.seed, found)
-    nearest = add_nearest(column, first, second, excluded=bool(pairs), held_out=third, seed=options.seed, found=found)
+    nearest = add_nearest(column, first, second, excluded=own, held_out=third, seed=options.seed, found=found)
     for space in spaces:
         if not space.extractor.startswith("radiomic"):
             rows = third.features[space.extractor] if third else None
-            add_distances(space, found, excluded=bool(pairs), held_out=rows.values if rows else None,
+            add_distances(space, found, excluded=own, held_out=rows.values if rows else None,
                           patients_held_out=third.patients[rows.rows] if third and rows else np.empty(0))  # fmt: skip
     found.refused.extend(_absent(column, pairs, held_out, items, drawn, options))
     eight = [e.name for e, _ in extractors if e.contract.bit_depth == "8 bit"]
     notes = notes_on(scale, first, second, options.slices, eight)
+    both = set(first.patients) & set(second.patients)
+    if own and both:
+        notes.append(f"{len(both)} patients have images in both sets: an image's own patient does not count among its "
+                     "nearest real images.")  # fmt: skip
     if options.normalise == "median":
         notes.append("Each image was divided by the median of its voxels above 0.")
     return Target(column, scale, first, second, found, len(pairs), cases, tuple(s.extractor for s in spaces),

@@ -47,8 +47,8 @@ def _frechet(space: Space) -> Iterator[Measure]:
     found = distribution.frechet_distance(x, y)
     note = "95 % interval: jackknife over patients; biased upwards by about 1/n"
     note += f"; {_UNDERSAMPLED}" if found.undersampled else ""
-    se = _se(space, distance, "fd")
-    yield space.row("fd", SYNTHETIC, found.value, spread=normal(found.value, se), unit="feature^2", note=note)
+    low, high = normal(found.value, _se(space, distance, "fd"))
+    yield space.row("fd", SYNTHETIC, found.value, spread=(max(low, 0.0), high), unit="feature^2", note=note)
     draws = 20 if x.shape[1] <= 100 else 8
     unbiased = distribution.fid_infinity(x, y, draws=draws, patients_real=space.patients_real,
                                          patients_synthetic=space.patients_synthetic,
