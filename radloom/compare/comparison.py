@@ -81,17 +81,17 @@ def _variety(found: Findings, space: str) -> list[str]:
     made, floor = (found.of("coverage_equal_n", arm, space) for arm in (SYNTHETIC, HALVES))
     if not (made and floor):
         return []
-    return [f"They cover {made.estimate:.0%} of the real images' neighbourhoods; as many other real images cover "
-            f"{floor.estimate:.0%}."]  # fmt: skip
+    return [f"They cover {_percent(made.estimate, 0)} of the real images' neighbourhoods; as many other real images cover "
+            f"{_percent(floor.estimate, 0)}."]  # fmt: skip
 
 
 def _copies(found: Findings) -> list[str]:
     made, usual = found.of("copies", SYNTHETIC), found.of("copies", HALVES)
     if not (made and usual):
         return []
-    text = (f"{made.estimate:.1%} of them (95 % interval {_percent(made.low)} to {_percent(made.high)}) are nearer to "
+    text = (f"{_percent(made.estimate)} of them (95 % interval {_percent(made.low)} to {_percent(made.high)}) are nearer to "
             "a real image than 99 % of real images are to another patient's; chance gives "
-            f"{usual.estimate:.1%}")  # fmt: skip
+            f"{_percent(usual.estimate)}")  # fmt: skip
     same = found.of("identical", SYNTHETIC)
     if same and same.estimate > 0:
         text += f". {round(same.estimate * same.n)} are identical with a real image, voxel by voxel"
@@ -111,8 +111,8 @@ def _fidelity(found: Findings, pairs: int) -> list[str]:
     return [f"{text}."]
 
 
-def _percent(value: float) -> str:
-    return "–" if np.isnan(value) else f"{value:.1%}"
+def _percent(value: float, digits: int = 1) -> str:
+    return "–" if np.isnan(value) else f"{100 * value:.{digits}f} %"
 
 
 def _bound(value: float) -> str:
@@ -125,6 +125,9 @@ def notes_on(scale: Scale, real: Described, synthetic: Described, slices: int, e
     if real.is_3d:
         said.append(f"Volumes: up to {slices} axial slices of each, evenly spaced, are the images of all metrics of "
                     "sets; a patient's slices stay together as one cluster. n counts slices.")  # fmt: skip
+    if all(len(set(one.patients)) == one.images for one in (real, synthetic)):
+        said.append("Every image counts as a patient of its own. Where that is not so, intervals are too narrow and the "
+                    "floor too low: give a cohort table, or --patient.")  # fmt: skip
     for name in eight_bit:
         said.append(f"{name} takes 8 bits by contract: intensities were cut at the window and rounded to 256 levels "
                     "for it. No other number on this page was.")  # fmt: skip

@@ -53,7 +53,6 @@ class Chart:
     x_ticks: list[tuple[float, str]]
     y_ticks: list[tuple[float, str]]
     curves: list[Curve]
-    square: bool = False
 
     @property
     def grid(self) -> str:
@@ -112,7 +111,6 @@ def _precision_recall(target: Target) -> Chart:
         "Precision and recall", f"after Sajjadi, {curves[0][2].n_synthetic} images each, {target.spaces[0]}",
         "recall", "precision", ticks, ticks,
         [Curve(name, style, _path(one.recall, one.precision, (0, 1), (0, 1))) for name, style, one in curves],
-        square=True,
     )  # fmt: skip
 
 

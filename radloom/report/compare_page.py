@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from radloom import files
 from radloom.compare.comparison import Comparison, Target, sentences
@@ -17,8 +18,9 @@ from radloom.report.verdict import Number
 _HERE = Path(__file__).parent
 _ARROWS = {"higher": "↑", "lower": "↓", "neither": ""}
 _TITLES = {
-    "fd": "Frechet distance", "fd_infinity": "Frechet distance, unlimited images", "fd_equal_n": "Frechet distance, equal n",
-    "kid": "KID", "mmd2": "MMD² (KID over all pairs)", "mmd2_equal_n": "MMD², equal n", "frd": "Frechet radiomic distance",
+    "fd": "Frechet distance", "fd_infinity": "Frechet distance, unlimited images",
+    "fd_equal_n": "Frechet distance, equal n", "kid": "KID", "mmd2": "MMD² (KID over all pairs)",
+    "mmd2_equal_n": "MMD², equal n", "frd": "Frechet radiomic distance",
     "prd_f8": "PRD F8", "prd_f1_8": "PRD F1/8", "vendi": "Vendi score", "ms_ssim_diversity": "MS-SSIM within the set",
     "nearest_real_ratio": "nearest-real ratio", "nearest_training_ratio": "nearest-training ratio",
     "membership_auc": "membership AUC",
@@ -38,8 +40,10 @@ class Row:
     interval: str
     real: str
     real_detail: str
+    real_interval: str
     copies: str
     counts: str
+    width: str
     note: str
 
 
@@ -134,10 +138,9 @@ def _groups(target: Target) -> list[Group]:
     grouped: dict[tuple[str, str], dict[str, dict[str, Measure]]] = {}
     for one in target.found.measures:
         grouped.setdefault(_place(one), {}).setdefault(one.metric, {})[one.arm] = one
-    order = [_PAIRED, *target.spaces]
+    order = [_PAIRED, *(space.removesuffix(", z-scored") for space in target.spaces)]
     places = sorted(grouped, key=lambda place: order.index(place[0]) if place[0] in order else len(order))
-    return [Group(title, preprocessing, tuple(_row(metric, arms) for metric, arms in grouped[title, preprocessing].items()))
-            for title, preprocessing in places]  # fmt: skip
+    return [Group(*place, tuple(_row(metric, arms) for metric, arms in grouped[place].items())) for place in places]
 
 
 def _place(one: Measure) -> tuple[str, str]:
@@ -145,7 +148,7 @@ def _place(one: Measure) -> tuple[str, str]:
         return _PAIRED, ""
     if one.metric in ("copies", "identical"):
         return _MEMORY, ""
-    return (one.extractor or _LOOKS), one.preprocessing
+    return (one.extractor.removesuffix(", z-scored") or _LOOKS), one.preprocessing
 
 
 def _row(metric: str, arms: dict[str, Measure]) -> Row:
@@ -164,9 +167,11 @@ def _row(metric: str, arms: dict[str, Measure]) -> Row:
         synthetic=_value(made.estimate) if made else "–",
         interval=_interval(made) if made else "",
         real=_value(base.estimate) if base else "",
-        real_detail=f"{base.arm}{', ' + _interval(base) if _interval(base) else ''}" if base else "",
+        real_detail=base.arm if base else "",
+        real_interval=_interval(base) if base else "",
         copies=_value(copied.estimate) if copied else "",
-        counts=f"{n}, d = {shown.d}" if shown.d else n,
+        counts=n,
+        width=f"d = {shown.d}" if shown.d else "",
         note=shown.note,
     )
 
@@ -189,29 +194,29 @@ def _value(value: float) -> str:
 def _facts(comparison: Comparison) -> list[tuple[str, list[tuple[str, str]]]]:
     """Where the images come from and how the page was made."""
     record = comparison.provenance
-    groups = [("Sets", [(role, f"{one.name} ({one.kind})") for role, one in
-                        (("real", comparison.real), ("synthetic", comparison.synthetic), ("held out", comparison.held_out))
-                        if one is not None])]  # fmt: skip
+    sets = {"real": comparison.real, "synthetic": comparison.synthetic, "held out": comparison.held_out}
+    groups = [("Sets", [(role, f"{one.name} ({one.kind})") for role, one in sets.items() if one is not None])]
     for column, about in record["targets"].items():
-        rows = [(role, f"{names.count(about[role]['images'], 'image')}, "
-                       f"{names.count(about[role]['patients'], 'patient')}; voxels, SHA-256 {about[role]['voxels_sha256']}")
-                for role in ("real", "synthetic")]  # fmt: skip
+        rows = [(role, _counted(about[role])) for role in ("real", "synthetic")]
         low, high = about["window"]
         rows += [("pairs", str(about["pairs"])), ("window", f"{low:g} to {high:g}")]
         rows += [("data range (PSNR, SSIM)", f"{about['data_range']:g}")]
         groups.append((column if column == "images" else names.entry(column), rows))
-    groups.append(
-        ("Made by", [("radloom", record["version"]), ("date", record["date"]), ("seed", str(record["seed"]))])
-    )
+    groups.append(("Made by", [(key, str(record[key])) for key in ("version", "date", "seed")]))
     return groups
+
+
+def _counted(about: dict[str, Any]) -> str:
+    counts = f"{names.count(about['images'], 'image')}, {names.count(about['patients'], 'patient')}"
+    return f"{counts}; voxels, SHA-256 {about['voxels_sha256']}"
 
 
 def _blind(comparison: Comparison) -> list[tuple[str, str]]:
     used = dict.fromkeys(one.metric for target in comparison.targets for one in target.found.measures)
     paired = [(names.metric(metric).title, METRICS[metric].blind_to) for metric in used if metric in METRICS]
     return [
-        ("Distances of sets", "which images are copies; what the extractor does not measure; a few wrong images among many "
-         "good ones. A distance in one extractor's features says nothing about another's"),
+        ("Distances of sets", "which images are copies; what the extractor does not measure; a few wrong images among "
+         "many good ones. A distance in one extractor's features says nothing about another's"),
         ("Copies", "shifts, turns and elastic change, which hide a copy; copies of a part of an image"),
         ("Spectra and histograms", "where in the image anything lies"),
         *paired,
