@@ -81,16 +81,16 @@ def _variety(found: Findings, space: str) -> list[str]:
     made, floor = (found.of("coverage_equal_n", arm, space) for arm in (SYNTHETIC, HALVES))
     if not (made and floor):
         return []
-    return [f"They cover {_percent(made.estimate, 0)} of the real images' neighbourhoods; as many other real images cover "
-            f"{_percent(floor.estimate, 0)}."]  # fmt: skip
+    mine, theirs = _percent(made.estimate, 0), _percent(floor.estimate, 0)
+    return [f"They cover {mine} of the real images' neighbourhoods; as many other real images cover {theirs}."]
 
 
 def _copies(found: Findings) -> list[str]:
     made, usual = found.of("copies", SYNTHETIC), found.of("copies", HALVES)
     if not (made and usual):
         return []
-    text = (f"{_percent(made.estimate)} of them (95 % interval {_percent(made.low)} to {_percent(made.high)}) are nearer to "
-            "a real image than 99 % of real images are to another patient's; chance gives "
+    text = (f"{_percent(made.estimate)} of them (95 % interval {_percent(made.low)} to {_percent(made.high)}) are nearer "
+            "to a real image than 99 % of real images are to another patient's; chance gives "
             f"{_percent(usual.estimate)}")  # fmt: skip
     same = found.of("identical", SYNTHETIC)
     if same and same.estimate > 0:
@@ -126,8 +126,8 @@ def notes_on(scale: Scale, real: Described, synthetic: Described, slices: int, e
         said.append(f"Volumes: up to {slices} axial slices of each, evenly spaced, are the images of all metrics of "
                     "sets; a patient's slices stay together as one cluster. n counts slices.")  # fmt: skip
     if all(len(set(one.patients)) == one.images for one in (real, synthetic)):
-        said.append("Every image counts as a patient of its own. Where that is not so, intervals are too narrow and the "
-                    "floor too low: give a cohort table, or --patient.")  # fmt: skip
+        said.append("Every image counts as a patient of its own. Where that is not so, intervals are too narrow and "
+                    "the floor too low: give a cohort table, or --patient.")  # fmt: skip
     for name in eight_bit:
         said.append(f"{name} takes 8 bits by contract: intensities were cut at the window and rounded to 256 levels "
                     "for it. No other number on this page was.")  # fmt: skip

@@ -72,7 +72,7 @@ def add_nearest(
         share = bootstrap_ci(copies, patients=synthetic.patients, rng=rng)
         usual = float(np.mean(nearest.baseline > nearest.threshold))
         against = "held-out images" if held_out else "real images and those of other patients"
-        note = (f"share of images nearer to a real one than {QUANTILE:.0%} of {against} are (correlation above "
+        note = (f"share of images nearer to a real one than 99 % of {against} are (correlation above "
                 f"{nearest.threshold:.4f}, any flip, brightness and contrast); {_THUMBNAILS}; 95 % interval: bootstrap "
                 "over patients")  # fmt: skip
         n, m = len(synthetic.planes), len(real.planes)

@@ -130,7 +130,8 @@ def _numbers(target: Target) -> list[Number]:
         made, base = found.of(metric, SYNTHETIC, extractor), found.of(metric, arm, extractor)
         if made:
             word = "another patient's image" if arm == OTHER else "real images instead"
-            shown.append(Number(_value(made.estimate), label, f"{word}: {_value(base.estimate)}" if base else ""))
+            written = _percent if metric == "copies" else _value
+            shown.append(Number(written(made.estimate), label, f"{word}: {written(base.estimate)}" if base else ""))
     return shown
 
 
@@ -189,6 +190,10 @@ def _value(value: float) -> str:
         return f"{value:.2e}".replace("-", "−")
     digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3 if size >= 0.1 or size == 0 else 4
     return names.fixed(value, digits)
+
+
+def _percent(value: float) -> str:
+    return f"{names.fixed(100 * value, 1)} %"
 
 
 def _facts(comparison: Comparison) -> list[tuple[str, list[tuple[str, str]]]]:
