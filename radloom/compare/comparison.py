@@ -89,9 +89,9 @@ def _copies(found: Findings) -> list[str]:
     made, usual = found.of("copies", SYNTHETIC), found.of("copies", HALVES)
     if not (made and usual):
         return []
-    text = (f"{_percent(made.estimate)} of them (95 % interval {_percent(made.low)} to {_percent(made.high)}) are nearer "
-            "to a real image than 99 % of real images are to another patient's; chance gives "
-            f"{_percent(usual.estimate)}")  # fmt: skip
+    low, high = _percent(made.low), _percent(made.high)
+    text = (f"{_percent(made.estimate)} of them (95 % interval {low} to {high}) are nearer to a real image than 99 % "
+            f"of real images are to another patient's; chance gives {_percent(usual.estimate)}")  # fmt: skip
     same = found.of("identical", SYNTHETIC)
     if same and same.estimate > 0:
         text += f". {round(same.estimate * same.n)} are identical with a real image, voxel by voxel"

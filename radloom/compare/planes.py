@@ -14,6 +14,7 @@ import numpy as np
 from radloom.compare.appearance import histogram, spectrum
 from radloom.compare.inputs import Item
 from radloom.errors import RadloomError
+from radloom.metrics.arrays import Number
 from radloom.metrics.features_extractor import BATCH, Extractor
 from radloom.types import Image
 
@@ -82,13 +83,13 @@ class Described:
         return 1 not in self.shapes[0]
 
 
-def survey(items: Sequence[Item], window: tuple[float, float] | None, data_range: float | None) -> Scale:
+def survey(items: Sequence[Item], window: tuple[Number, Number] | None, data_range: Number | None) -> Scale:
     """The scale given by the user, else by percentiles of the real voxels (every k-th): 0 or P0.1 to P99.9.
 
     Raises RadloomError when the real images are constant or the numbers are unfit.
     """
     if window is not None:
-        low, high = window
+        low, high = float(window[0]), float(window[1])
         if not (np.isfinite([low, high]).all() and high > low):
             raise RadloomError(f"--window {low:g},{high:g}", expected="two finite numbers, the lower one first")
         origin = f"window {low:g} to {high:g} as given"

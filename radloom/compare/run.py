@@ -23,6 +23,7 @@ from radloom.compare.spaces import Space, add_distribution
 from radloom.errors import RadloomError
 from radloom.files import whole_file
 from radloom.metrics import features
+from radloom.metrics.arrays import Number
 from radloom.metrics.features_extractor import Extractor
 from radloom.results import Results
 
@@ -45,8 +46,8 @@ class Options:
     split: str = ""
     patient: str = ""
     pairs: Literal["auto", "none"] = "auto"
-    window: tuple[float, float] | None = None
-    data_range: float | None = None
+    window: tuple[Number, Number] | None = None
+    data_range: Number | None = None
     normalise: Literal["none", "median"] = "none"
     weights: tuple[tuple[str, Path], ...] = ()
     slices: int = 8

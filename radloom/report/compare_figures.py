@@ -110,7 +110,7 @@ def _precision_recall(target: Target) -> Chart:
     return Chart(
         "Precision and recall", f"after Sajjadi, {curves[0][2].n_synthetic} images each, {target.spaces[0]}",
         "recall", "precision", ticks, ticks,
-        [Curve(name, style, _path(one.recall, one.precision, (0, 1), (0, 1))) for name, style, one in curves],
+        [Curve(name, style, _path(one.recall, one.precision, (0.0, 1.0), (0.0, 1.0))) for name, style, one in curves],
     )  # fmt: skip
 
 
