@@ -80,6 +80,7 @@ def add_appearance(column: str, real: Described, synthetic: Described, seed: int
     """Adds spectra and histograms, with the same of halves of the real set as the floor."""
     for look in _LOOKS:
         found.attempt(column, look.metric, lambda one=look: _look(column, one, real, synthetic, seed))
+        found.attempt(column, f"{look.metric} of real halves", lambda one=look: _floor(column, one, real, seed))
 
 
 def _look(column: str, look: _Look, real: Described, synthetic: Described, seed: int) -> Iterator[Measure]:
@@ -90,7 +91,10 @@ def _look(column: str, look: _Look, real: Described, synthetic: Described, seed:
     low = max(low, 0.0) if look.better == "lower" else low
     yield Measure(column, look.metric, SYNTHETIC, value, low, high, len(y), len(x), look.bins, "", "", look.unit,
                   look.better, "95 % interval: bootstrap over patients")  # fmt: skip
-    values = []
+
+
+def _floor(column: str, look: _Look, real: Described, seed: int) -> Iterator[Measure]:
+    x, values = getattr(real, look.rows), []
     for split in range(SPLITS):
         a, b = halves(real.patients, numpy_stream(seed, "compare", column, look.metric, split))
         values.append(look.statistic(x[a].mean(axis=0), x[b].mean(axis=0)))

@@ -26,8 +26,10 @@ def add_distribution(space: Space, found: Findings) -> Curves | None:
     def attempt(metric: str, work: Callable[[], Iterable[Measure]]) -> None:
         found.attempt(space.target, f"{metric} ({space.extractor})", work)
 
-    attempt("fd, fd_infinity", lambda: _frechet(space))
-    attempt("kid, mmd2", lambda: _kernel(space))
+    attempt("fd", lambda: _frechet(space))
+    attempt("fd_infinity", lambda: _unlimited(space))
+    attempt("kid", lambda: _kid(space))
+    attempt("mmd2", lambda: _mmd2(space))
     attempt("precision, recall, density, coverage", lambda: _manifold(space))
     attempt("improved_precision, improved_recall", lambda: _improved(space))
     attempt("vendi", lambda: _vendi(space))
@@ -49,27 +51,35 @@ def _frechet(space: Space) -> Iterator[Measure]:
     note += f"; {_UNDERSAMPLED}" if found.undersampled else ""
     low, high = normal(found.value, _se(space, distance, "fd"))
     yield space.row("fd", SYNTHETIC, found.value, spread=(max(low, 0.0), high), unit="feature^2", note=note)
+
+
+def _unlimited(space: Space) -> Iterator[Measure]:
+    x, y = space.real, space.synthetic
     draws = 20 if x.shape[1] <= 100 else 8
     unbiased = distribution.fid_infinity(x, y, draws=draws, patients_real=space.patients_real,
                                          patients_synthetic=space.patients_synthetic,
                                          rng=space.stream("fid_infinity"))  # fmt: skip
     note = f"the Frechet distance extrapolated to unlimited images; 95 % interval from {draws} bootstraps of patients"
-    note += "; still biased: no more images than features" if found.undersampled else ""
+    note += "; still biased: no more images than features" if min(len(x), len(y)) <= x.shape[1] else ""
     yield space.row("fd_infinity", SYNTHETIC, unbiased.value, spread=(unbiased.low, unbiased.high),
                     unit="feature^2", note=note)  # fmt: skip
 
 
-def _kernel(space: Space) -> Iterator[Measure]:
+def _kid(space: Space) -> Iterator[Measure]:
     x, y = space.real, space.synthetic
     size = min(1000, max(2, min(len(x), len(y)) // 2))
     drawn = distribution.kid(x, y, size, 100, rng=space.stream("kid"))
     note = f"100 subsets of {size}; interval: 1.96 standard errors over subsets, not over patients"
     yield space.row("kid", SYNTHETIC, drawn.mean, spread=normal(drawn.mean, drawn.se), note=note)
+
+
+def _mmd2(space: Space) -> Iterator[Measure]:
+    x, y = space.real, space.synthetic
     all_pairs = distribution.mmd2_interval(x, y, patients_real=space.patients_real,
                                            patients_synthetic=space.patients_synthetic,
                                            rng=space.stream("mmd2"))  # fmt: skip
     yield space.row("mmd2", SYNTHETIC, all_pairs.value, spread=normal(all_pairs.value, all_pairs.se),
-                    note="KID's kernel over all pairs, unbiased; 95 % interval: bootstrap over patients")  # fmt: skip
+                    note="KID's kernel over all pairs, unbiased; 95 % interval: bootstrap over patients, too wide near 0")  # fmt: skip
 
 
 def _manifold(space: Space) -> Iterator[Measure]:

@@ -106,7 +106,7 @@ def _picture(plane: Plane, limits: tuple[float, float], mark: str) -> tuple[str,
 def _precision_recall(target: Target) -> Chart:
     assert target.curves is not None
     curves = [("synthetic", "c0", target.curves.synthetic), ("real images instead", "c1", target.curves.real)]
-    ticks = [(100 * t, f"{t:g}") for t in (0, 0.25, 0.5, 0.75, 1)]
+    ticks = [(100.0 * t, f"{t:g}") for t in (0, 0.25, 0.5, 0.75, 1)]
     return Chart(
         "Precision and recall", f"after Sajjadi, {curves[0][2].n_synthetic} images each, {target.spaces[0]}",
         "recall", "precision", ticks, ticks,
