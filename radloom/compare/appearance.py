@@ -51,7 +51,7 @@ def spectrum(plane: np.ndarray, width: Number) -> np.ndarray:
     return np.log10(means + FLOOR)
 
 
-def histogram(plane: np.ndarray, low: float, high: float) -> np.ndarray:
+def histogram(plane: np.ndarray, low: Number, high: Number) -> np.ndarray:
     """Shares of a plane's voxels (130,): below the window, 128 levels within it, and above; unit 1, sum 1.
 
     >>> found = histogram(np.array([[-1.0, 0.0], [127.5, 300.0]]), 0, 128)

@@ -54,11 +54,15 @@ class Item:
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """The images of one side by column ("image.flair"; "" where a folder or an array has no columns)."""
+    """The images of one side by column ("image.flair"; "" where a folder or an array has no columns).
+
+    simulated: whether the cohort table says that a simulation made its images.
+    """
 
     name: str
     kind: str
     items: Mapping[str, tuple[Item, ...]]
+    simulated: bool = False
 
     @property
     def columns(self) -> list[str]:
@@ -163,7 +167,7 @@ def _cohort(path: Path, split: str) -> ImageSet:
     if not items:
         where = f' in split "{split}"' if split else ""
         raise RadloomError(f"{path} has no images{where}", expected="image columns with paths")
-    return ImageSet(str(path), "cohort table", items)
+    return ImageSet(str(path), "cohort table", items, bool(cohort.about.get("simulated")))
 
 
 def _folder(folder: Path) -> ImageSet:

@@ -74,7 +74,7 @@ def compare(
     columns = shared_columns(sets[0], sets[1], options.columns)
     other = sets[2] if len(sets) > 2 else None
     targets = tuple(_target(column, sets[0], sets[1], other, options) for column in columns)
-    return Comparison(sets[0], sets[1], other, targets, options.seed, _provenance(targets, options))
+    return Comparison(sets[0], sets[1], other, targets, options.seed, _provenance(targets, sets[0].simulated, options))
 
 
 def write_tables(comparison: Comparison, out: Path) -> list[Path]:
@@ -212,11 +212,12 @@ def _absent(
     )
 
 
-def _provenance(targets: Sequence[Target], options: Options) -> dict[str, Any]:
+def _provenance(targets: Sequence[Target], simulated: bool, options: Options) -> dict[str, Any]:
     shown: Mapping[str, Any] = {
         "version": __version__,
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "seed": options.seed,
+        "simulated": simulated,
         "targets": {
             target.column or "images": {
                 "real": _about(target.real), "synthetic": _about(target.synthetic), "pairs": target.pairs,

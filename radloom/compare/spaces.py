@@ -78,8 +78,8 @@ def _mmd2(space: Space) -> Iterator[Measure]:
     all_pairs = distribution.mmd2_interval(x, y, patients_real=space.patients_real,
                                            patients_synthetic=space.patients_synthetic,
                                            rng=space.stream("mmd2"))  # fmt: skip
-    yield space.row("mmd2", SYNTHETIC, all_pairs.value, spread=normal(all_pairs.value, all_pairs.se),
-                    note="KID's kernel over all pairs, unbiased; 95 % interval: bootstrap over patients, too wide near 0")  # fmt: skip
+    note = "KID's kernel over all pairs, unbiased; 95 % interval: bootstrap over patients, too wide near 0"
+    yield space.row("mmd2", SYNTHETIC, all_pairs.value, spread=normal(all_pairs.value, all_pairs.se), note=note)
 
 
 def _manifold(space: Space) -> Iterator[Measure]:

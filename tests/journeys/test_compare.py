@@ -182,6 +182,7 @@ def test_the_page_and_the_answer_say_where_the_images_come_from(place, done):
     assert about["real"]["voxels_sha256"] in page
     assert str(place / "made") in page
     assert "99.9th percentile of the real voxels" in page
+    assert "data: simulated" not in page
 
 
 def test_one_seed_gives_one_table_whatever_the_order_of_reading(place, done, tmp_path):
@@ -256,6 +257,15 @@ def test_volumes_are_compared_by_slices_with_patients_as_clusters(volumes):
     nearest = target.nearest
     assert nearest is not None
     assert all(one.real.item.patient != one.synthetic.item.patient for one in nearest.neighbours)  # own ones are alike
+
+
+def test_a_simulated_cohort_is_called_simulated(volumes):
+    from radloom.report.compare_page import page
+
+    (volumes / "cohort/cohort.json").write_text('{"simulated": true}')
+    found = compare(volumes / "cohort", volumes / "run", options=Options(slices=2, radiomics=0))
+    assert found.provenance["simulated"] is True
+    assert page(found).count("supports no clinical claim") == 2  # banner and foot
 
 
 def test_without_pairs_the_same_names_mean_nothing(volumes):
