@@ -100,10 +100,12 @@ def _copies(found: Findings) -> list[str]:
 
 def _fidelity(found: Findings, pairs: int) -> list[str]:
     made, other = found.of("ssim", SYNTHETIC), found.of("ssim", OTHER)
-    made, other = (made, other) if made else (found.of("ssim_slices", SYNTHETIC), found.of("ssim_slices", OTHER))
+    name = "SSIM"
+    if not made:
+        name, made, other = "SSIM by slices", found.of("ssim_slices", SYNTHETIC), found.of("ssim_slices", OTHER)
     if not made:
         return []
-    text = f"SSIM of {pairs} pairs is {made.estimate:.3f} ({_bound(made.low)} to {_bound(made.high)})"
+    text = f"{name} of {pairs} pairs is {made.estimate:.3f} ({_bound(made.low)} to {_bound(made.high)})"
     if other:
         text += f"; another patient's real image gets {other.estimate:.3f}"
         if made.estimate <= other.estimate:
@@ -125,9 +127,6 @@ def notes_on(scale: Scale, real: Described, synthetic: Described, slices: int, e
     if real.is_3d:
         said.append(f"Volumes: up to {slices} axial slices of each, evenly spaced, are the images of all metrics of "
                     "sets; a patient's slices stay together as one cluster. n counts slices.")  # fmt: skip
-    if all(len(set(one.patients)) == one.images for one in (real, synthetic)):
-        said.append("Every image counts as a patient of its own. Where that is not so, intervals are too narrow and "
-                    "the floor too low: give a cohort table, or --patient.")  # fmt: skip
     for name in eight_bit:
         said.append(f"{name} takes 8 bits by contract: intensities were cut at the window and rounded to 256 levels "
                     "for it. No other number on this page was.")  # fmt: skip

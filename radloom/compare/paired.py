@@ -39,9 +39,10 @@ def judges(shape: tuple[int, ...], scale: Scale) -> dict[str, Judge]:
         "nrmse": fidelity.nrmse,
         "psnr": lambda p, t: fidelity.psnr(p, t, data_range=width),
         "ssim": lambda p, t: fidelity.ssim(p, t, data_range=width),
-        "ms_ssim": lambda p, t: fidelity.ms_ssim(p, t, data_range=width, weights=weights),
         "gmsd": lambda p, t: fidelity.gmsd(p - scale.low, t - scale.low, data_range=width),
     }
+    if scales > 1:  # with one scale it is SSIM
+        found["ms_ssim"] = lambda p, t: fidelity.ms_ssim(p, t, data_range=width, weights=weights)
     if len(shape) == 3:
         found["ssim_slices"] = lambda p, t: fidelity.ssim_slices(p, t, data_range=width)
     return found
@@ -64,6 +65,8 @@ def add_fidelity(target: str, pairs: Sequence[Pair], scale: Scale, seed: int, ru
     for pair in pairs:
         real, synthetic = (flat(image) for image in pair.images())
         shapes.add(real.shape)
+        if scales_for(real.shape) == 1:
+            refused.setdefault("ms_ssim", f"two scales need 22 voxels along each axis, and {pair.real.case} has fewer")
         arms = {SYNTHETIC: synthetic}
         if previous is not None and previous[0] != pair.real.patient and previous[1].shape == real.shape:
             arms[OTHER] = previous[1]

@@ -139,6 +139,9 @@ def _target(column: str, real: ImageSet, synthetic: ImageSet, held_out: ImageSet
     found.refused.extend(_absent(column, pairs, held_out, items, drawn, options))
     eight = [e.name for e, _ in extractors if e.contract.bit_depth == "8 bit"]
     notes = notes_on(scale, first, second, options.slices, eight)
+    if len(set(first.patients)) == first.images and real.kind != "cohort table":
+        notes.append("Every image counts as a patient of its own. Where that is not so, intervals are too narrow and "
+                     "the floor too low: give a cohort table, or --patient.")  # fmt: skip
     both = set(first.patients) & set(second.patients)
     if own and both:
         notes.append(f"{len(both)} patients have images in both sets: an image's own patient does not count among its "

@@ -181,6 +181,7 @@ def test_the_page_and_the_answer_say_where_the_images_come_from(place, done):
     assert about["real"]["voxels_sha256"] != about["synthetic"]["voxels_sha256"]
     assert about["real"]["voxels_sha256"] in page
     assert str(place / "made") in page
+    assert "give a cohort table, or --patient" in page
     assert "99.9th percentile of the real voxels" in page
     assert "data: simulated" not in page
 
@@ -243,8 +244,10 @@ def test_samples_of_a_run_are_paired_with_the_cohorts_cases(volumes):
         cases[(cases["metric"] == "psnr") & (cases["arm"] == "synthetic")]["value"].mean()
     )
     assert "data range 200 as given" in answer["notes"][0]
-    assert "SSIM of 9 pairs" in " ".join(answer["verdict"])
-    assert any("ssim" in metric and "11" in reason for metric, reason in answer["not_applicable"].items())  # 6 slices
+    assert "SSIM by slices of 9 pairs is" in " ".join(answer["verdict"])
+    assert "11" in answer["not_applicable"]["ssim"]  # voxels along each axis, and there are 6 slices
+    assert "22 voxels" in answer["not_applicable"]["ms_ssim"]
+    assert not any("--patient" in note for note in answer["notes"])  # a cohort table knows its patients
 
 
 def test_volumes_are_compared_by_slices_with_patients_as_clusters(volumes):
