@@ -10,7 +10,7 @@ import numpy as np
 
 from radloom.compare.inputs import ImageSet
 from radloom.compare.likeness import Nearest
-from radloom.compare.measures import DUPLICATES, HALVES, OTHER, SYNTHETIC, Findings
+from radloom.compare.measures import DUPLICATES, HALVES, OTHER, REAL, SYNTHETIC, Findings
 from radloom.compare.planes import Described, Scale
 from radloom.compare.space import Curves
 from radloom.results import Results
@@ -86,7 +86,7 @@ def _variety(found: Findings, space: str) -> list[str]:
 
 
 def _copies(found: Findings) -> list[str]:
-    made, usual = found.of("copies", SYNTHETIC), found.of("copies", HALVES)
+    made, usual = found.of("copies", SYNTHETIC), found.of("copies", REAL)
     if not (made and usual):
         return []
     low, high = _percent(made.low), _percent(made.high)

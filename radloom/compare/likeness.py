@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from radloom.compare.measures import HALVES, REAL, SYNTHETIC, Findings, Measure
+from radloom.compare.measures import REAL, SYNTHETIC, Findings, Measure
 from radloom.compare.planes import Described, Plane
 from radloom.compare.space import Space
 from radloom.errors import RadloomError
@@ -78,7 +78,7 @@ def add_nearest(
         n, m = len(synthetic.planes), len(real.planes)
         yield Measure(target, "copies", SYNTHETIC, share.estimate, share.low, share.high, n, m, 0, "correlation", "",
                       "1", "lower", note)  # fmt: skip
-        yield Measure(target, "copies", HALVES, usual, np.nan, np.nan, len(nearest.baseline), m, 0, "correlation", "",
+        yield Measure(target, "copies", REAL, usual, np.nan, np.nan, len(nearest.baseline), m, 0, "correlation", "",
                       "1", "lower", "the same of real images: what chance gives")  # fmt: skip
         yield Measure(target, "identical", SYNTHETIC, nearest.identical / n, np.nan, np.nan, n, m, 0, "voxels", "",
                       "1", "lower", "share of images whose voxels all equal those of a real image")  # fmt: skip

@@ -18,7 +18,14 @@ from radloom.compare.measures import Findings, Refused, table
 from radloom.compare.paired import add_fidelity
 from radloom.compare.pairs import Pair, matched, with_real_patients
 from radloom.compare.planes import Described, Scale, describe, survey
-from radloom.compare.sets import LOGITS, add_appearance, add_diversity, add_inception_score, add_radiomic_distance
+from radloom.compare.sets import (
+    LOGITS,
+    add_appearance,
+    add_diversity,
+    add_inception_score,
+    add_radiomic_distance,
+    varying,
+)
 from radloom.compare.spaces import Space, add_distribution
 from radloom.errors import RadloomError
 from radloom.files import whole_file
@@ -73,6 +80,9 @@ def compare(
         sets = [scaled_to_median(one) for one in sets]
     columns = shared_columns(sets[0], sets[1], options.columns)
     other = sets[2] if len(sets) > 2 else None
+    absent = [column for column in columns if other and other.columns and column not in other.columns]
+    if other and absent:
+        raise RadloomError(f"{other.name} has no column {absent[0]}", expected=f"one of {', '.join(other.columns)}")
     targets = tuple(_target(column, sets[0], sets[1], other, options) for column in columns)
     return Comparison(sets[0], sets[1], other, targets, options.seed, _provenance(targets, sets[0].simulated, options))
 
@@ -120,6 +130,8 @@ def _target(column: str, real: ImageSet, synthetic: ImageSet, held_out: ImageSet
             f"{real.name} holds {_kind(first)} and {synthetic.name} {_kind(second)}", expected="the same kind in both"
         )
     third = describe(held_out.of(column), scale, extractors, options.slices) if held_out else None
+    if held_out and third and third.is_3d != first.is_3d:
+        raise RadloomError(f"{held_out.name} holds {_kind(third)}", expected=f"{_kind(first)}, as in {real.name}")
     own = bool(pairs or options.patient or real.kind == synthetic.kind == "cohort table")
     found = Findings()
     name = Path(synthetic.name).name
@@ -137,19 +149,28 @@ def _target(column: str, real: ImageSet, synthetic: ImageSet, held_out: ImageSet
             add_distances(space, found, excluded=own, held_out=rows.values if rows else None,
                           patients_held_out=third.patients[rows.rows] if third and rows else np.empty(0))  # fmt: skip
     found.refused.extend(_absent(column, pairs, held_out, items, drawn, options))
-    eight = [e.name for e, _ in extractors if e.contract.bit_depth == "8 bit"]
-    notes = notes_on(scale, first, second, options.slices, eight)
-    if len(set(first.patients)) == first.images and real.kind != "cohort table":
+    notes = _notes(extractors, scale, first, second, real.kind, own, options)
+    return Target(column, scale, first, second, found, len(pairs), cases, tuple(s.extractor for s in spaces),
+                  curves[0] if curves else None, nearest, notes)  # fmt: skip
+
+
+def _notes(
+    extractors: Sequence[tuple[Extractor, int]], scale: Scale, real: Described, synthetic: Described, kind: str,
+    own: bool, options: Options,
+) -> tuple[str, ...]:  # fmt: skip
+    """What a reader must know; own: whether equal names of patients mean the same patient."""
+    eight = [extractor.name for extractor, _ in extractors if extractor.contract.bit_depth == "8 bit"]
+    notes = notes_on(scale, real, synthetic, options.slices, eight)
+    if len(set(real.patients)) == real.images and kind != "cohort table":
         notes.append("Every image counts as a patient of its own. Where that is not so, intervals are too narrow and "
                      "the floor too low: give a cohort table, or --patient.")  # fmt: skip
-    both = set(first.patients) & set(second.patients)
+    both = set(real.patients) & set(synthetic.patients)
     if own and both:
         notes.append(f"{len(both)} patients have images in both sets: an image's own patient does not count among its "
                      "nearest real images.")  # fmt: skip
     if options.normalise == "median":
         notes.append("Each image was divided by the median of its voxels above 0.")
-    return Target(column, scale, first, second, found, len(pairs), cases, tuple(s.extractor for s in spaces),
-                  curves[0] if curves else None, nearest, tuple(notes))  # fmt: skip
+    return tuple(notes)
 
 
 def _kind(chosen: Described) -> str:
@@ -185,9 +206,9 @@ def _spaces(column: str, real: Described, synthetic: Described, seed: int, found
             continue
         x, y = one.values, other.values
         if name.startswith("radiomic"):
-            sd = x.std(axis=0)
-            kept = sd > 0
-            x, y = ((z[:, kept] - one.values[:, kept].mean(axis=0)) / sd[kept] for z in (x, y))
+            kept = varying(x)
+            mean, sd = x[:, kept].mean(axis=0), x[:, kept].std(axis=0)
+            x, y = ((z[:, kept] - mean) / sd for z in (x, y))
             name = f"{name}, z-scored"
         yield Space(
             column, name, one.preprocessing, x, y, real.patients[one.rows], synthetic.patients[other.rows], seed

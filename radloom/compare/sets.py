@@ -29,8 +29,13 @@ def add_radiomic_distance(column: str, real: Described, synthetic: Described, fo
             found.attempt(column, f"frd ({name})", lambda a=one, b=other: _radiomic_distance(column, a, b))
 
 
+def varying(rows: np.ndarray) -> np.ndarray:
+    """Which features (d,) differ between the rows by more than rounding."""
+    return np.ptp(rows, axis=0) > 1e-9 * np.abs(rows).max(axis=0)
+
+
 def _radiomic_distance(column: str, one: FeatureRows, other: FeatureRows) -> Iterator[Measure]:
-    kept = one.values.std(axis=0) > 0
+    kept = varying(one.values)
     value = distribution.frechet_radiomic_distance(one.values[:, kept], other.values[:, kept])
     note = "log of the squared distance (version 1); fd of the z-scored features has the interval and the floor"
     if min(value.n_real, value.n_synthetic) <= value.d:

@@ -123,7 +123,7 @@ def _numbers(target: Target) -> list[Number]:
     shown = []
     for metric, label, arm in (
         ("fd_equal_n", "Frechet distance", HALVES), ("coverage_equal_n", "coverage", HALVES),
-        ("copies", "nearer to a real image than real ones are", HALVES), ("ssim", "SSIM of pairs", OTHER),
+        ("copies", "nearer to a real image than real ones are", REAL), ("ssim", "SSIM of pairs", OTHER),
         ("spectral_distance", "spectral distance, dB", HALVES),
     ):  # fmt: skip
         extractor = space if metric.endswith("equal_n") else ""

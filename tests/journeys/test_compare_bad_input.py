@@ -122,6 +122,8 @@ def test_columns_that_do_not_meet(tmp_path, good, out):
         pd.DataFrame(rows).to_csv(tmp_path / name / "cohort.csv", index=False)
     assert "a column in both" in complaint(tmp_path / "t1", tmp_path / "flair", "--out", out)
     assert "no column image.t2" in complaint(tmp_path / "t1", good, "--column", "image.t2", "--out", out)
+    unseen = ("--held-out", tmp_path / "flair", "--column", "image.t1")
+    assert "flair has no column image.t1" in complaint(tmp_path / "t1", good, *unseen, "--out", out)
     assert "no images in split" in complaint(tmp_path / "t1", good, "--split", "test", "--out", out)
     assert "is no cohort table" in complaint(good, good, "--split", "test", "--out", out)
     table = pd.read_csv(tmp_path / "t1" / "cohort.csv")
