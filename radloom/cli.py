@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from radloom import __version__
+from radloom.cli_compare import compare
 from radloom.cli_data import app as data_commands
 from radloom.cli_data import print_answer
 
@@ -226,6 +227,9 @@ def run(
     path = run_all(folder, recipe, fabric)
     if fabric.is_global_zero:
         print_answer({"report": path, "next": folder.path / "next.txt"}, json, f"{path}")
+
+
+app.command()(compare)
 
 
 @app.command()
