@@ -10,6 +10,7 @@ import numpy as np
 from radloom.phantom.chest_bones import bones
 from radloom.phantom.chest_shape import (
     SIDES,
+    Arms,
     Build,
     Points,
     body_depth,
@@ -19,16 +20,14 @@ from radloom.phantom.chest_shape import (
     heart_depth,
     lung_depth,
 )
-from radloom.phantom.fields import Grid, smooth_field
+from radloom.phantom.fields import Grid
 from radloom.phantom.lung_trees import lung_trees
-from radloom.phantom.splats import Cloud, fraction, smooth_path, tube
+from radloom.phantom.solids import body_field, softened, spline
+from radloom.phantom.splats import Cloud, fraction, joined, tube
 
 AIR, FAT, MUSCLE, BLOOD, LIVER = -1000.0, -100.0, 52.0, 42.0, 56.0  # HU
 CARTILAGE, MARROW, CORTEX = 110.0, 220.0, 1150.0
-LENS = 0.4  # smooth_field knows the head's box only, so that the chest is looked at through a lens
-LENS_SHIFT_MM = (0.0, -17.0, 14.0)
 Stream = Callable[[str], np.random.Generator]
-Path = list  # of [x, y, z] in mm
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,22 +55,9 @@ class Chest:
     cartilage: np.ndarray
 
 
-def box_grid(shape: tuple[int, int, int], low: tuple[float, ...], high: tuple[float, ...]) -> Grid:
-    """The grid of `shape` voxels that fills the box between two corners, mm."""
-    x, y, z = ((b - a) / n for a, b, n in zip(low, high, shape, strict=True))
-    return Grid(shape, (low[0] + x / 2, low[1] + y / 2, low[2] + z / 2), (x, y, z))
-
-
-def chest_field(grid: Grid, knots_mm: float, *, rng: np.random.Generator) -> np.ndarray:
-    """float32: a smooth random field of unit variance over the chest; the same field on any grid."""
-    origin = tuple(LENS * o + shift for o, shift in zip(grid.origin_mm, LENS_SHIFT_MM, strict=True))
-    spacing = tuple(LENS * d for d in grid.spacing_mm)
-    return smooth_field(Grid(grid.shape, origin, spacing), LENS * knots_mm, rng=rng).astype(np.float32)  # pyright: ignore
-
-
-def softened(depth_mm: np.ndarray, border_mm: float) -> np.ndarray:
-    """Voxel fraction of what lies `depth_mm` below a surface: one half on it, a ramp over `border_mm`."""
-    return np.clip(np.float32(0.5) + depth_mm / np.float32(border_mm), 0, 1).astype(np.float32)
+def border_mm(grid: Grid) -> float:
+    """Width over which a border fades: one voxel along the two finer axes, mm."""
+    return float(np.mean(sorted(grid.spacing_mm)[:2]))
 
 
 def over(base: np.ndarray, share: np.ndarray, value: np.ndarray | float) -> np.ndarray:
@@ -79,12 +65,12 @@ def over(base: np.ndarray, share: np.ndarray, value: np.ndarray | float) -> np.n
     return base + share * (value - base)
 
 
-def make_chest(build: Build, grid: Grid, *, congestion: float, stream: Stream) -> Chest:
+def make_chest(build: Build, grid: Grid, *, congestion: float, arms: Arms, stream: Stream) -> Chest:
     """One person's thorax on the grid; every part has its own random stream."""
     points = turned(grid, build.turn)
-    border = float(np.mean(sorted(grid.spacing_mm)[:2]))
+    border = border_mm(grid)
     cell = float(min(grid.spacing_mm))
-    ripple = 2.5 * chest_field(grid, 38.0, rng=stream("ripple"))
+    ripple = 2.5 * body_field(grid, 38.0, rng=stream("ripple"))
     cage = cage_depth(build, points)
     depths = []
     for side in SIDES.values():
@@ -94,13 +80,13 @@ def make_chest(build: Build, grid: Grid, *, congestion: float, stream: Stream) -
     lungs = np.stack([softened(depth, border) for depth in depths])
     heart = softened(heart_depth(build, points) + 0.6 * ripple, border)
     trees = lung_trees(build, cell, congestion=congestion, rng=stream("trees"))
-    skeleton = bones(build, cell, rng=stream("bones"))
+    skeleton = bones(build, cell, arms=arms, rng=stream("bones"))
     seen = [
         fraction(_turned_cloud(cloud, -build.turn), grid)
         for cloud in (trees.vessels, trees.airways, trees.air, skeleton.whole, skeleton.marrow, skeleton.cartilage)
     ]
     vessels, airways, air, bone, marrow, cartilage = seen
-    soft = _soft(build, grid, points, cage, heart, border, stream=stream)
+    soft = _soft(build, grid, points, cage, heart, arms=arms, stream=stream)
     depth = np.maximum(depths[0], depths[1])
     return Chest(build, grid, points, soft, lungs, depth, cage, heart, vessels, airways, air, bone, marrow, cartilage)
 
@@ -120,12 +106,12 @@ def _turned_cloud(cloud: Cloud, angle: float) -> Cloud:
 
 
 def _soft(
-    build: Build, grid: Grid, p: Points, cage: np.ndarray, heart: np.ndarray, border: float, *, stream: Stream
+    build: Build, grid: Grid, p: Points, cage: np.ndarray, heart: np.ndarray, *, arms: Arms, stream: Stream
 ) -> np.ndarray:
     """float32 HU: air, wall, mediastinum and abdomen, as if there were neither lungs nor bone."""
-    rng = stream("soft")
-    skin = body_depth(build, p)
-    streaks = chest_field(grid, 11.0, rng=rng)
+    rng, border = stream("soft"), border_mm(grid)
+    skin = body_depth(build, p, arms=arms)
+    streaks = body_field(grid, 11.0, rng=rng)
     hu = over(np.full(grid.shape, AIR, np.float32), softened(skin, border), FAT)
     hu = over(hu, softened(np.minimum(skin, 3 - skin), border) * 0.8, 20.0)
     marbled = 0.93 - 0.3 * np.clip(streaks - 0.9, 0, 1)
@@ -133,14 +119,13 @@ def _soft(
     if build.female:
         hu = _breasts(build, hu, p, border, streaks, rng=rng)
     inside = softened(cage, border)
-    lumps = chest_field(grid, 22.0, rng=rng)
+    lumps = body_field(grid, 22.0, rng=rng)
     hu = over(hu, inside, np.where(lumps + 0.4 * streaks > 0.45, FAT + 10, 35.0))
     hu = _abdomen(build, hu, p, inside, border, lumps, rng=rng)
     hu = over(hu, heart, BLOOD + 3 * lumps)
     cell = float(min(grid.spacing_mm))
-    for path, radius, value in _great_vessels(build):
-        cloud = _turned_cloud(tube(smooth_path(np.array(path, float)), radius, cell), -build.turn)
-        hu = over(hu, fraction(cloud, grid), value)
+    for value, cloud in _great_vessels(build, cell):
+        hu = over(hu, fraction(_turned_cloud(cloud, -build.turn), grid), value)
     return hu
 
 
@@ -178,31 +163,27 @@ def _abdomen(
     return over(hu, softened(gas, border), AIR + 20) if rng.random() < 0.75 else hu
 
 
-def _great_vessels(build: Build) -> list[tuple[Path, float, float]]:
-    """Path, radius and HU of aorta, great veins, pulmonary trunk, gullet, windpipe and main bronchi."""
+def _great_vessels(build: Build, cell_mm: float) -> list[tuple[float, Cloud]]:
+    """HU and place of the gullet, the great vessels, and the windpipe's wall and air."""
     wide = 1 + 0.006 * (build.age - 55)
     back = -0.44 * build.depth
-    aorta = [
-        [6, 22, 5],
-        [14, 24, 35],
-        [6, 10, 62],
-        [-18, -16, 68],
-        [-22, back, 48],
-        [-21, back, -20],
-        [-16, back, -120],
+    arch = [(6, 22, 5), (14, 24, 35), (6, 10, 62), (-18, -16, 68)]
+    blood = [
+        ([*arch, (-22, back, 48), (-21, back, -20), (-16, back, -120)], 14.0 * wide),  # aorta
+        ([(22, 8, 90), (25, 8, 50), (26, 8, 10)], 9.0),  # great veins
+        ([(-22, 4, 120), (-16, 16, 92), (4, 16, 84), (22, 10, 78)], 6.0),
+        ([(-12, 34, 8), (-20, 18, 28), (-18, 2, 32)], 13.0),  # pulmonary trunk and its two arteries
+        ([(-18, 2, 32), (6, 2, 26), (34, -4, 24)], 10.0),
+        ([(-18, 2, 32), (-36, -8, 34)], 10.5),
     ]
-    trunk = [[-12, 34, 8], [-20, 18, 28], [-18, 2, 32]]
-    found: list[tuple[Path, float, float]] = [
-        (aorta, 14.0 * wide, BLOOD),
-        ([[22, 8, 90], [25, 8, 50], [26, 8, 10]], 9.0, BLOOD),
-        ([[-22, 4, 120], [-16, 16, 92], [4, 16, 84], [22, 10, 78]], 6.0, BLOOD),
-        (trunk, 13.0, BLOOD),
-        ([[-18, 2, 32], [6, 2, 26], [34, -4, 24]], 10.0, BLOOD),
-        ([[-18, 2, 32], [-36, -8, 34]], 10.5, BLOOD),
-        ([[-3, -34, 150], [-5, -36, 40], [-8, -34, -110]], 6.0, 30.0),
+    gullet = [([(-3, -34, 150), (-5, -36, 40), (-8, -34, -110)], 6.0)]
+    bronchi = [
+        ([(1, -12, 190), (1, -18, 110), (2, -20, 44)], 9.0),
+        ([(2, -20, 46), (16, -18, 30), (34, -14, 14)], 7.2),
+        ([(2, -20, 46), (-18, -18, 32), (-40, -14, 20)], 6.4),
     ]
-    windpipe = [[1, -12, 190], [1, -18, 110], [2, -20, 44]]
-    right, left = [[2, -20, 46], [16, -18, 30], [34, -14, 14]], [[2, -20, 46], [-18, -18, 32], [-40, -14, 20]]
-    for path, radius in ((windpipe, 9.0), (right, 7.2), (left, 6.4)):
-        found += [(path, radius + 1.6, 60.0), (path, radius, AIR)]
-    return found
+    walls = [(path, radius + 1.6) for path, radius in bronchi]
+    return [
+        (value, joined([tube(spline(np.array(path, float)), radius, cell_mm) for path, radius in tubes]))
+        for value, tubes in ((30.0, gullet), (BLOOD, blood), (60.0, walls), (AIR, bronchi))
+    ]

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from radloom.phantom.chest_shape import CAGE_POWER, SIDES, Build, cage_half, spine_x
-from radloom.phantom.splats import Cloud, joined, smooth_path, tube
+from radloom.phantom.chest_shape import CAGE_POWER, SIDES, Arms, Build, cage_half, spine_x
+from radloom.phantom.solids import spline
+from radloom.phantom.splats import Cloud, joined, tube
 
 RIBS = 11
 VERTEBRA_MM = 23.5  # one vertebra with its disc
@@ -23,7 +24,7 @@ class Bones:
     cartilage: Cloud
 
 
-def bones(build: Build, cell_mm: float, *, rng: np.random.Generator) -> Bones:
+def bones(build: Build, cell_mm: float, *, arms: Arms, rng: np.random.Generator) -> Bones:
     """The skeleton of one thorax; every rib sits a little differently on the two sides."""
     whole, marrow, cartilage = [], [], []
     for side in SIDES.values():
@@ -35,7 +36,7 @@ def bones(build: Build, cell_mm: float, *, rng: np.random.Generator) -> Bones:
             marrow.append(tube(path[:ends], 1.75 * radius - 1.5, cell_mm, flat=0.45))
             if number < 9:
                 cartilage.append(tube(path[ends - 1 :], 1.4 * radius, cell_mm, flat=0.6))
-        for part in _shoulder(build, side, cell_mm, rng=rng):
+        for part in _shoulder(build, side, cell_mm, arms=arms, rng=rng):
             whole.append(part[0])
             marrow.append(part[1])
     for solid, spongy in (_spine(build, cell_mm, rng=rng), _sternum(build, cell_mm)):
@@ -65,7 +66,7 @@ def _rib(build: Build, side: float, number: int, *, rng: np.random.Generator) ->
     x = side * a * np.abs(sin) ** (2 / CAGE_POWER)
     y = -b * np.sign(cos) * np.abs(cos) ** (2 / CAGE_POWER)
     path = np.stack([x, y, z], 1)
-    joint = np.array([spine_x(build, np.array(start)) + side * 17, -0.80 * build.depth - 14, start + 2])
+    joint = np.array([spine_x(build, start) + side * 17, -0.80 * build.depth - 14, start + 2])
     neck = np.linspace(0, 1, 8)[:-1, None]
     path = np.concatenate([joint + neck * (path[0] - joint), path])
     bony = np.interp(number, [0, 1, 5, 8], [0.66, 0.76, 0.74, 0.85]) + rng.normal(0, 0.02)
@@ -79,7 +80,7 @@ def _spine(build: Build, cell_mm: float, *, rng: np.random.Generator) -> tuple[l
     first = rng.uniform(0, VERTEBRA_MM)
     for base in np.arange(-200 + first, 200, VERTEBRA_MM):
         size = 1 - 0.0011 * (base + 100)  # vertebrae grow downwards
-        x = float(spine_x(build, np.array(base)))
+        x = float(spine_x(build, base))
         body = np.array([[x, back, base + 2.5], [x, back, base + VERTEBRA_MM - 2.5]])
         # A body is waisted, with dense end plates.
         inner = np.array([[x, back, base + 4.0], [x, back, base + VERTEBRA_MM - 4.0]])
@@ -109,11 +110,13 @@ def _sternum(build: Build, cell_mm: float) -> tuple[list[Cloud], list[Cloud]]:
     )
 
 
-def _shoulder(build: Build, side: float, cell_mm: float, *, rng: np.random.Generator) -> Sequence[tuple[Cloud, Cloud]]:
+def _shoulder(
+    build: Build, side: float, cell_mm: float, *, arms: Arms, rng: np.random.Generator
+) -> Sequence[tuple[Cloud, Cloud]]:
     """Clavicle, blade with its spine, and head and shaft of the upper arm."""
     lift, out = rng.normal(0, 5), build.width + 18
     top = build.top
-    clavicle = smooth_path(
+    clavicle = spline(
         np.array(
             [
                 [side * 16, 0.60 * build.depth, top - 26],
@@ -123,9 +126,10 @@ def _shoulder(build: Build, side: float, cell_mm: float, *, rng: np.random.Gener
             ]
         )
     )
-    arm = np.array([[side * (out + 15), -12, top - 17 + lift], [side * (out + 26), -8, top - 180 + lift]])
+    elbow = [side * (out + 130), -4, top - 190 + lift] if arms == "down" else [side * (out + 40), 10, top + 190]
+    arm = np.array([[side * (out + 12), -12, top - 20 + lift], elbow])
     head = np.array([[side * (out + 9), -14, top - 5 + lift], [side * (out + 13), -13, top - 37 + lift]])
-    ridge = smooth_path(
+    ridge = spline(
         np.array(
             [
                 [side * 78, -build.depth - 6, top - 47 + lift],
@@ -148,7 +152,7 @@ def _blade(build: Build, side: float, top: float, cell_mm: float) -> tuple[Cloud
         inner, outer = 92 - 14 * share, 100 + (build.width - 72) * share**0.8
         inner, outer = min(inner, outer - 4), outer
         x = np.arange(inner, outer, 0.7 * cell_mm)
-        y = -(build.depth + 9) + 0.0035 * (x - inner) ** 2 + 20 * ((x - 80) / 80) ** 2
+        y = -(build.depth + 9) + 0.0035 * (x - inner) ** 2 + 26 * ((x - 75) / 80) ** 2
         rows.append(np.stack([side * x, y, np.full(x.shape, z)], 1))
     points = np.concatenate(rows)
     plate = Cloud(points, np.full(len(points), 2.4 * (0.7 * cell_mm) ** 2))

@@ -13,8 +13,7 @@ from radloom.phantom.chest import (
     CORTEX,
     MARROW,
     Chest,
-    box_grid,
-    chest_field,
+    border_mm,
     make_chest,
     over,
 )
@@ -23,13 +22,14 @@ from radloom.phantom.chest_shape import draw_build
 from radloom.phantom.lung_nodules import Nodule, draw_nodule, nodule_fraction, spicules
 from radloom.phantom.lung_patterns import PATTERNS, draw_patterns, pattern_hu
 from radloom.phantom.simulation import Request
+from radloom.phantom.solids import body_field, body_grid
 from radloom.random import numpy_stream
 from radloom.types import Case, Image
 
 NAME = "chest-ct"
 IMAGES = ("ct", "reference", "healthy")
 VARIANTS = ("nodules", "ild", "none")
-LOW_MM, HIGH_MM = (-186.0, -150.0, -112.0), (186.0, 150.0, 128.0)
+SIZE_MM, CENTRE_MM = (372.0, 300.0, 240.0), (0.0, 0.0, 8.0)
 DIAMETERS_MM = (5.0, 30.0)
 Stream = Callable[[str], np.random.Generator]
 
@@ -41,9 +41,9 @@ def subject(index: int, request: Request) -> Case:
         return numpy_stream(request.seed, NAME, index, name)
 
     style = STYLES[int(stream("scanner").integers(len(STYLES)))]
-    grid = box_grid(request.shape, LOW_MM, HIGH_MM)
+    grid = body_grid(request.shape, SIZE_MM, CENTRE_MM)
     build = draw_build(rng=stream("build"))
-    chest = make_chest(build, grid, congestion=0.0, stream=stream)
+    chest = make_chest(build, grid, congestion=0.0, arms="raised", stream=stream)
     lung = parenchyma(chest, rng=stream("lung"))
     masks = {"mask.lung": lung_mask(chest)}
     labels: dict[str, object] = {"label.group": style.group, "label.age": round(build.age),
@@ -74,7 +74,7 @@ def subject(index: int, request: Request) -> Case:
 def parenchyma(chest: Chest, *, rng: np.random.Generator) -> np.ndarray:
     """float32 HU of the lungs between their vessels: denser behind, where the patient lies on them, and uneven."""
     mean, slope = rng.normal(-862, 18), rng.uniform(20, 55)
-    uneven = 14 * chest_field(chest.grid, 24.0, rng=rng) + 9 * chest_field(chest.grid, 9.0, rng=rng)
+    uneven = 14 * body_field(chest.grid, 24.0, rng=rng) + 9 * body_field(chest.grid, 9.0, rng=rng)
     behind = np.clip(-chest.points[1] / np.float32(80), -1, 1)
     return (mean + slope * behind + uneven).astype(np.float32)
 
@@ -101,7 +101,7 @@ def with_nodules(chest: Chest, hu: np.ndarray, *, stream: Stream) -> tuple[np.nd
     """HU with nodules, their mask (1, 2, ... each), and what they are; none in about one person of seven."""
     rng = stream("nodules")
     count = int(rng.choice(5, p=(0.14, 0.38, 0.26, 0.14, 0.08)))
-    border = float(np.mean(sorted(chest.grid.spacing_mm)[:2]))
+    border = border_mm(chest.grid)
     inside = np.minimum(chest.lungs.sum(0), 1)
     mask, found = np.zeros(hu.shape, np.uint8), []
     free = inside >= 0.5

@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import fft, ndimage
+from scipy import ndimage
 
+from radloom.phantom.ct_scan import Protocol, ct_scan
 from radloom.phantom.fields import Grid
-
-MU_WATER = 0.01929  # 1/mm at 70 keV (SYSTEMS-direct 4.4)
-VIEWS, CELL_MM = 720, 0.7  # of the scanner whose noise is modelled
-ELECTRONIC = 10.0  # variance of the detector's own noise, photons^2
 
 
 @dataclass(frozen=True)
@@ -57,50 +54,16 @@ STYLES = (  # the first is the target of Hwang et al. 2023: vendor A, standard d
 
 
 def scan(hu: np.ndarray, grid: Grid, style: Style, *, rng: np.random.Generator) -> np.ndarray:
-    """int16 HU: the volume as this group's scanner shows it.
-
-    Kernel and noise spectrum scale with the pixel, as if detector cells were as wide as pixels, so that a coarse grid
-    is a small model of a fine scan; the noise's standard deviation is that of a scanner with 0.7 mm cells.
-    """
-    sd = style.slice_mm / 2.3548 / grid.spacing_mm[2]
-    seen = ndimage.gaussian_filter1d(hu, sd, axis=2, mode="nearest") if sd > 0.2 else hu
-    f, _ = _frequencies(grid)
-    spectrum = fft.rfft2(np.asarray(seen, np.float32), axes=(0, 1)) * style.window(f).astype(np.float32)[..., None]
-    seen = fft.irfft2(spectrum, s=hu.shape[:2], axes=(0, 1))
-    seen = seen + noise(hu, grid, style, rng=rng) + style.offset_hu + rings(grid, style, rng=rng)
-    return np.rint(np.clip(seen, -1024, 3071)).astype(np.int16)
+    """int16 HU: the volume as this group's scanner shows it; see `ct_scan` for kernel and noise."""
+    faults = style.offset_hu + rings(grid, style, rng=rng)
+    seen = slice_averaged(np.asarray(hu, np.float32), grid, style.slice_mm) + faults
+    return ct_scan(seen, grid, Protocol(style.window, style.photons), rng=rng)
 
 
-def noise(hu: np.ndarray, grid: Grid, style: Style, *, rng: np.random.Generator) -> np.ndarray:
-    """float32 HU: noise of filtered back-projection, stronger and streaked along rays that cross much tissue.
-
-    The variance is pi^2 / views times the mean over views of a ray's variance e^p / I0 (1 + s^2 e^p / I0), times the
-    filter's power (Kak and Slaney 1988, ch. 5). The rays along x and those along y stand for all: the frequencies
-    across each direction carry the variance of its rays.
-    """
-    white = rng.standard_normal(hu.shape, dtype=np.float32)
-    f, turn = _frequencies(grid)
-    amplitude = np.sqrt(f) * style.window(f) * np.sinc(f / 2) ** 2
-    twice = np.where((np.arange(f.shape[1]) == 0) | (2 * np.arange(f.shape[1]) == grid.shape[1]), 1.0, 2.0)
-    amplitude /= np.sqrt(max(float((amplitude**2 * twice).sum()) / (grid.shape[0] * grid.shape[1]), 1e-12))
-    spectrum = fft.rfft2(white, axes=(0, 1))
-    mu = np.maximum(1 + np.asarray(hu, np.float32) / 1000, 0) * MU_WATER
-    scale = 1000 / MU_WATER * np.sqrt(np.pi**2 / VIEWS * filter_power(style))
-    total = np.zeros(hu.shape, np.float32)
-    for axis, share in ((0, np.sin(turn)), (1, np.cos(turn))):  # rays along x are measured along y
-        photons = style.photons * np.exp(-mu.sum(axis, keepdims=True) * grid.spacing_mm[axis])
-        sd = np.sqrt(1 / photons * (1 + ELECTRONIC / photons)) * scale
-        part = fft.irfft2(spectrum * (amplitude * np.abs(share)).astype(np.float32)[..., None], s=hu.shape[:2],
-                          axes=(0, 1))  # fmt: skip
-        total += part * sd.astype(np.float32)
-    return total
-
-
-def filter_power(style: Style) -> float:
-    """1/mm^2: what the kernel makes of a ray's variance, the cell times the integral of (f W)^2 sinc^4 over f."""
-    f = (np.arange(2000) + 0.5) / 2000
-    nyquist = 1 / (2 * CELL_MM)
-    return float(CELL_MM * 2 * nyquist * np.mean((f * nyquist * style.window(f)) ** 2 * np.sinc(f / 2) ** 4))
+def slice_averaged(hu: np.ndarray, grid: Grid, thickness_mm: float) -> np.ndarray:
+    """The volume averaged along z over a Gaussian slice profile of this full width at half maximum, mm."""
+    sd = thickness_mm / 2.3548 / grid.spacing_mm[2]
+    return ndimage.gaussian_filter1d(hu, sd, axis=2, mode="nearest") if sd > 0.2 else hu
 
 
 def rings(grid: Grid, style: Style, *, rng: np.random.Generator) -> np.ndarray:
@@ -110,9 +73,3 @@ def rings(grid: Grid, style: Style, *, rng: np.random.Generator) -> np.ndarray:
     places = np.arange(0, 400, 3.0)
     heights = rng.standard_normal(places.size) * style.ring_hu
     return np.interp(radius, places, heights)[..., None].astype(np.float32)
-
-
-def _frequencies(grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-    """(x, y/2+1): in-plane frequency as a fraction of the grid's Nyquist frequency, and its direction."""
-    fx, fy = 2 * fft.fftfreq(grid.shape[0])[:, None], 2 * fft.rfftfreq(grid.shape[1])[None]
-    return np.hypot(fx, fy), np.arctan2(fy, fx)

@@ -6,12 +6,15 @@ x to the right, y to the front, z upwards; the midline is x = 0, the carina lies
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 SIDES = {"right": 1.0, "left": -1.0}
 CAGE_POWER = 2.35  # a section of the rib cage is a superellipse
 HEART_MM = (52.0, 47.0, 50.0)
+SHOULDER_MM = {"raised": 30.0, "down": 52.0}  # how far the shoulders stand out
+Arms = Literal["raised", "down"]
 Points = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -68,9 +71,9 @@ def cage_half(build: Build, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return build.width * taper * ripple * low, build.depth * taper**0.6 * front
 
 
-def spine_x(build: Build, z: np.ndarray) -> np.ndarray:
+def spine_x(build: Build, z: np.ndarray | float) -> np.ndarray:
     """Where the spine's middle lies, mm."""
-    return build.bend * np.sin((z + 60) / 120 * np.pi * 0.7)
+    return np.asarray(build.bend * np.sin((np.asarray(z) + 60) / 120 * np.pi * 0.7))
 
 
 def depth_in_oval(x: np.ndarray, y: np.ndarray, a: np.ndarray, b: np.ndarray, power: float) -> np.ndarray:
@@ -93,16 +96,17 @@ def cage_depth(build: Build, p: Points) -> np.ndarray:
     return depth_in_oval(p[0], p[1], a.astype(np.float32), b.astype(np.float32), CAGE_POWER)
 
 
-def body_depth(build: Build, p: Points) -> np.ndarray:
-    """Distance inside the skin, mm: trunk, shoulders, neck, arms at the sides of the shoulders."""
+def body_depth(build: Build, p: Points, *, arms: Arms) -> np.ndarray:
+    """Distance inside the skin, mm: trunk, shoulders and neck; raised arms leave narrower shoulders."""
     x, y, z = p
     wall = build.fat + build.muscle
     a, b = cage_half(build, np.minimum(z, 60))
     shoulder = np.clip((z - 10) / 110, 0, 1) ** 1.5
-    a = a + wall * 1.15 + 11 + shoulder * (52 - 0.2 * wall)
-    b = b + wall * 0.85 + 9 - 14 * shoulder
+    a = a + wall * 1.15 + 11 + shoulder * (SHOULDER_MM[arms] - 0.2 * wall)
+    b = b + wall * 0.85 + 9 - 5 * shoulder
     trunk = depth_in_oval(x, y + 2, a.astype(np.float32), b.astype(np.float32), 2.5)
-    slope = (178 + 0.2 * build.fat - 0.40 * np.abs(x) - z) * 0.93
+    top = build.top + 0.3 * build.fat + 52 * np.exp(-np.abs(x) / 75) - 0.0011 * np.maximum(np.abs(x) - 70, 0) ** 2
+    slope = (top - z) * 0.9
     neck = 57 + 0.5 * build.fat - np.hypot(x, (y + 12) * 1.05)
     return np.maximum(np.minimum(trunk, slope), np.where(z > 100, neck, np.float32(-99)))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import cKDTree  # pyright: ignore[reportAttributeAccessIssue]
 
-from radloom.phantom.chest import Chest, chest_field
+from radloom.phantom.chest import Chest
+from radloom.phantom.solids import body_field
 
 PATTERNS = {1: "ground glass", 2: "consolidation", 3: "reticulation", 4: "honeycombing", 5: "emphysema"}
 GROUND_GLASS, CONSOLIDATION, RETICULATION, HONEYCOMB, EMPHYSEMA = PATTERNS
@@ -23,7 +24,7 @@ def draw_patterns(chest: Chest, *, rng: np.random.Generator) -> np.ndarray:
     height = (z - low) / max(float(high - low), 1.0) * 2 - 1  # -1 at the bases, 1 at the apices
     rim = np.exp(-np.maximum(chest.depth, 0) / 16)
     mixed = np.zeros(chest.depth.shape, np.uint8)
-    fields = {number: chest_field(chest.grid, 30.0, rng=rng) for number in PATTERNS}
+    fields = {number: body_field(chest.grid, 30.0, rng=rng) for number in PATTERNS}
     chosen = _chosen(rng)
     leaning = {
         GROUND_GLASS: 0.25 * rim - 0.2 * height,
@@ -65,7 +66,7 @@ def _chosen(rng: np.random.Generator) -> set[int]:
 def pattern_hu(chest: Chest, patterns: np.ndarray, parenchyma: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
     """float32 HU of the parenchyma with its patterns (SYSTEMS: Hwang's phantom); healthy where `patterns` is 0."""
     hu = parenchyma.copy()
-    fine = chest_field(chest.grid, 9.0, rng=rng)
+    fine = body_field(chest.grid, 9.0, rng=rng)
     strength = {number: rng.uniform(*span) for number, span in STRENGTH.items()}
     seeds = {RETICULATION: float(rng.uniform(9, 13)), HONEYCOMB: float(rng.uniform(6.5, 10))}
     glass = patterns == GROUND_GLASS

@@ -11,6 +11,7 @@ from radloom.phantom.splats import Cloud, joined, lines, tube
 
 TERMINAL_MM = 0.62  # radius of the last branch that is drawn
 LEAVES = (330, 380)  # ends of each tree in the left and in the right lung
+HIDDEN = 0.16  # branches whose radius is a smaller share of a voxel cannot be seen
 STEPS = 6  # points on a branch
 AIRWAY_LEAVES = 14  # an airway is drawn while its artery feeds more parts than these
 
@@ -37,12 +38,13 @@ def lung_trees(build: Build, cell_mm: float, *, congestion: float, rng: np.rando
     """The trees of both lungs; `congestion` widens the vessels, those of the upper lungs most (0 none, 1 severe)."""
     found: list[tuple[Branch, float]] = []
     airways: list[Branch] = []
+    fewest = int((HIDDEN * cell_mm / TERMINAL_MM) ** 3)
     for side in SIDES.values():
         door = hilum(build, side)
         heading = np.array([side, 0.0, -0.3])
         for kind, shift in (("artery", (0, 0, 4)), ("vein", (-2 * side, 6, -14))):
             ends = _inside(build, side, LEAVES[side > 0], rng=rng)
-            for branch in grow(door + np.array(shift), heading, ends, rng=rng):
+            for branch in grow(door + np.array(shift), heading, ends, fewest=fewest, rng=rng):
                 height = float(np.clip((branch.path[:, 2].mean() - 10) / 60, -0.5, 1))
                 found.append((branch, branch.radius * (1 + congestion * (0.22 + 0.3 * height))))
                 if kind == "artery" and branch.leaves > AIRWAY_LEAVES:
@@ -56,30 +58,38 @@ def lung_trees(build: Build, cell_mm: float, *, congestion: float, rng: np.rando
     return Trees(joined([lines(paths, radii, cell_mm), *wide]), joined(walls), joined(air))
 
 
-def grow(start: np.ndarray, heading: np.ndarray, ends: np.ndarray, *, rng: np.random.Generator) -> list[Branch]:
-    """Branches from `start` to all `ends` (n, 3): the ends are halved again and again across their longest axis.
+def grow(
+    start: np.ndarray, heading: np.ndarray, ends: np.ndarray, *, fewest: int, rng: np.random.Generator
+) -> list[Branch]:
+    """Branches from `start` to the `ends` (n, 3), which are halved again and again across their longest side.
 
-    Radii keep Murray's law (Murray 1926): a radius cubed is the sum of its daughters' radii cubed.
+    Radii keep Murray's law (Murray 1926): a radius cubed is the sum of its daughters' radii cubed. Branches that feed
+    fewer than `fewest` ends are left out.
     """
+    frame = np.linalg.qr(rng.standard_normal((3, 3)))[0]  # the sides are those of a box that is turned at random
+    t = np.linspace(0, 1, STEPS)[:, None]
     found: list[Branch] = []
-    waiting = [(start, heading / np.linalg.norm(heading), ends)]
+    waiting = [(start, heading / np.linalg.norm(heading), ends, ends @ frame, rng)]
     while waiting:
-        place, ahead, held = waiting.pop()
+        place, ahead, held, sides, rng = waiting.pop()
         goal = held.mean(0)
         reach = 1.0 if len(held) == 1 else rng.uniform(0.36, 0.52)
         stop = place + reach * (goal - place)
-        bend = 0.22 * np.linalg.norm(stop - place) * ahead
-        t = np.linspace(0, 1, STEPS)[:, None]
+        far = stop - place
+        bend = 0.22 * np.sqrt(far @ far) * ahead
         path = (1 - t) ** 2 * place + 2 * t * (1 - t) * (0.5 * (place + stop) + bend) + t**2 * stop
         found.append(Branch(path, TERMINAL_MM * len(held) ** (1 / 3), len(held)))
-        if len(held) > 1:
-            spread = held - goal
-            axis = np.linalg.svd(spread, full_matrices=False)[2][0] if len(held) > 2 else spread[0]
-            order = np.argsort(spread @ axis)
-            cut = int(np.clip(round(len(held) * rng.uniform(0.35, 0.65)), 1, len(held) - 1))
-            onward = path[-1] - path[-2]
-            onward = onward / max(float(np.linalg.norm(onward)), 1e-6)
-            waiting += [(stop, onward, held[order[:cut]]), (stop, onward, held[order[cut:]])]
+        if len(held) == 1:
+            continue
+        axis = int(np.argmax(sides.max(0) - sides.min(0)))
+        order = np.argsort(sides[:, axis])
+        cut = min(max(round(len(held) * rng.uniform(0.35, 0.65)), 1), len(held) - 1)
+        onward = path[-1] - path[-2]
+        onward = onward / max(float(np.sqrt(onward @ onward)), 1e-6)
+        for half in (order[:cut], order[cut:]):
+            own = np.random.Generator(np.random.Philox(rng.integers(2**62)))
+            if len(half) >= fewest:
+                waiting.append((stop, onward, held[half], sides[half], own))
     return found
 
 

@@ -29,19 +29,29 @@ def joined(clouds: Sequence[Cloud]) -> Cloud:
 
 def fraction(cloud: Cloud, grid: Grid) -> np.ndarray:
     """float32 (x, y, z): the share of each voxel that the cloud fills, at most 1; each point is spread trilinearly."""
+    out = np.zeros(grid.shape, np.float32)
     place = (cloud.points - np.array(grid.origin_mm)) / np.array(grid.spacing_mm)
     kept = np.all((place > -1) & (place < np.array(grid.shape)), axis=1)
+    if not kept.any():
+        return out
     place, volumes = place[kept], cloud.volumes[kept] / float(np.prod(grid.spacing_mm))
     low = np.floor(place).astype(np.int64)
     share = place - low
-    padded = np.array(grid.shape) + 2
-    total = np.zeros(int(padded.prod()))
-    for corner in np.ndindex(2, 2, 2):
-        at = low + 1 + corner
-        weight = np.prod(np.where(np.array(corner) == 1, share, 1 - share), axis=1) * volumes
-        flat = (at[:, 0] * padded[1] + at[:, 1]) * padded[2] + at[:, 2]
-        total += np.bincount(flat, weight, minlength=total.size)
-    return np.minimum(total.reshape(padded)[1:-1, 1:-1, 1:-1], 1).astype(np.float32)
+    first = low.min(0)
+    box = low.max(0) + 2 - first
+    start = ((low[:, 0] - first[0]) * box[1] + low[:, 1] - first[1]) * box[2] + low[:, 2] - first[2]
+    (x0, y0, z0), (x1, y1, z1) = (1 - share).T, share.T
+    columns = [(x * y, (i * box[1] + j) * box[2]) for i, x in enumerate((x0 * volumes, x1 * volumes))
+               for j, y in enumerate((y0, y1))]  # fmt: skip
+    weights = np.concatenate([part for xy, _ in columns for part in (xy * z0, xy * z1)])
+    places = np.concatenate([part for _, shift in columns for part in (start + shift, start + shift + 1)])
+    total = np.bincount(places, weights, minlength=int(box.prod())).reshape(box)
+    # The box may reach one voxel beyond the grid on each side.
+    cut = tuple(slice(max(0, -f), n - f) for f, n in zip(first, grid.shape, strict=True))
+    inside = total[cut]
+    at = tuple(slice(max(0, f), max(0, f) + n) for f, n in zip(first, inside.shape, strict=True))
+    out[at] = np.minimum(inside, 1)
+    return out
 
 
 def tube(
@@ -64,11 +74,11 @@ def tube(
     centre = np.stack([np.interp(places, along, path[:, axis]) for axis in range(3)], 1)
     radius = np.interp(places, along, radii)
     heading = _unit(np.gradient(centre, axis=0) if steps > 1 else (path[-1:] - path[:1]))
-    side = np.cross(heading, np.asarray(up, float))
+    side = _cross(heading, np.array([up], float))
     short = np.linalg.norm(side, axis=1) < 0.1
-    side[short] = np.cross(heading[short], (0.3, 1.0, 0.2))
+    side[short] = _cross(heading[short], np.array([[0.3, 1.0, 0.2]]))
     side = _unit(side)
-    lift = np.cross(side, heading)
+    lift = _cross(side, heading)
     count = max(int(np.ceil(np.pi * radius.max() ** 2 * flat / (0.6 * cell_mm) ** 2)), 1)
     ring, turn = np.sqrt((np.arange(count) + 0.5) / count), np.arange(count) * GOLDEN
     # Each section is turned on, so that its points do not line up with the voxels.
@@ -95,14 +105,10 @@ def lines(paths: np.ndarray, radii: np.ndarray, cell_mm: float) -> Cloud:
     return Cloud(points, (np.pi * radii**2 * lengths / count)[which])
 
 
-def smooth_path(knots: np.ndarray, *, step_mm: float = 3.0) -> np.ndarray:
-    """(n, 3): a cubic path through the knots (k, 3), with about `step_mm` between its points."""
-    from scipy.interpolate import make_interp_spline
-
-    points = np.asarray(knots, float)
-    along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
-    places = np.linspace(0, along[-1], max(int(along[-1] / step_mm), 2) + 1)
-    return np.asarray(make_interp_spline(along, points, k=min(3, len(points) - 1))(places))
+def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The cross product of (n, 3) and (n or 1, 3); NumPy's own spends most of its time on its axes."""
+    (ax, ay, az), (bx, by, bz) = a.T, b.T
+    return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], 1)
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
