@@ -91,6 +91,26 @@ def make_chest(build: Build, grid: Grid, *, congestion: float, arms: Arms, strea
     return Chest(build, grid, points, soft, lungs, depth, cage, heart, vessels, airways, air, bone, marrow, cartilage)
 
 
+def parenchyma(chest: Chest, *, rng: np.random.Generator) -> np.ndarray:
+    """float32 HU of the lungs between their vessels: denser behind, where the patient lies on them, and uneven."""
+    mean, slope = rng.normal(-862, 18), rng.uniform(20, 55)
+    uneven = 14 * body_field(chest.grid, 24.0, rng=rng) + 9 * body_field(chest.grid, 9.0, rng=rng)
+    behind = np.clip(-chest.points[1] / 80, -1, 1)
+    return (mean + slope * behind + uneven).astype(np.float32)
+
+
+def compose(chest: Chest, lung: np.ndarray) -> np.ndarray:
+    """float32 HU of the whole chest with this parenchyma in its lungs."""
+    share = np.minimum(chest.lungs.sum(0), 1)
+    inner = over(lung, chest.vessels, BLOOD)
+    inner = over(inner, chest.airways, -60.0)
+    inner = over(inner, chest.air, AIR)
+    hu = over(chest.soft, share, inner)
+    hu = over(hu, chest.cartilage * (1 - share), CARTILAGE)
+    hu = over(hu, chest.bone, CORTEX)
+    return over(hu, np.minimum(chest.marrow, chest.bone), MARROW)
+
+
 def turned(grid: Grid, angle: float) -> Points:
     """The grid's positions in the body's own frame, which is turned about z; float32, broadcastable."""
     x, y, z = (axis.astype(np.float32) for axis in grid.axes_mm())

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from radloom.phantom.chest import (
-    AIR,
-    BLOOD,
-    CARTILAGE,
-    CORTEX,
-    MARROW,
-    Chest,
-    border_mm,
-    make_chest,
-    over,
-)
+from radloom.phantom.chest import Chest, compose, make_chest, parenchyma
 from radloom.phantom.chest_scanners import STYLES, scan
 from radloom.phantom.chest_shape import draw_build
-from radloom.phantom.lung_nodules import Nodule, draw_nodule, nodule_fraction, spicules
+from radloom.phantom.lung_nodules import nodule_count, nodule_labels, with_nodules
 from radloom.phantom.lung_patterns import PATTERNS, draw_patterns, pattern_hu
 from radloom.phantom.simulation import Request
-from radloom.phantom.solids import body_field, body_grid
+from radloom.phantom.solids import body_grid
 from radloom.random import numpy_stream
 from radloom.types import Case, Image
 
@@ -30,8 +18,6 @@ NAME = "chest-ct"
 IMAGES = ("ct", "reference", "healthy")
 VARIANTS = ("nodules", "ild", "none")
 SIZE_MM, CENTRE_MM = (372.0, 300.0, 240.0), (0.0, 0.0, 8.0)
-DIAMETERS_MM = (5.0, 30.0)
-Stream = Callable[[str], np.random.Generator]
 
 
 def subject(index: int, request: Request) -> Case:
@@ -51,7 +37,7 @@ def subject(index: int, request: Request) -> Case:
     healthy = compose(chest, lung)
     ill = healthy
     if request.variant == "nodules":
-        ill, mask, found = with_nodules(chest, healthy, stream=stream)
+        ill, mask, found = with_nodules(chest, healthy, count=nodule_count(rng=stream("count")), rng=stream("nodules"))
         masks["mask.nodule"] = mask
         labels |= nodule_labels(found)
     elif request.variant == "ild":
@@ -71,68 +57,10 @@ def subject(index: int, request: Request) -> Case:
     return Case(name, name, images, labels, site=style.site, vendor=style.vendor)
 
 
-def parenchyma(chest: Chest, *, rng: np.random.Generator) -> np.ndarray:
-    """float32 HU of the lungs between their vessels: denser behind, where the patient lies on them, and uneven."""
-    mean, slope = rng.normal(-862, 18), rng.uniform(20, 55)
-    uneven = 14 * body_field(chest.grid, 24.0, rng=rng) + 9 * body_field(chest.grid, 9.0, rng=rng)
-    behind = np.clip(-chest.points[1] / np.float32(80), -1, 1)
-    return (mean + slope * behind + uneven).astype(np.float32)
-
-
-def compose(chest: Chest, lung: np.ndarray) -> np.ndarray:
-    """float32 HU of the whole chest with this parenchyma in its lungs."""
-    share = np.minimum(chest.lungs.sum(0), 1)
-    inner = over(lung, chest.vessels, BLOOD)
-    inner = over(inner, chest.airways, -60.0)
-    inner = over(inner, chest.air, AIR)
-    hu = over(chest.soft, share, inner)
-    hu = over(hu, chest.cartilage * (1 - share), CARTILAGE)
-    hu = over(hu, chest.bone, CORTEX)
-    return over(hu, np.minimum(chest.marrow, chest.bone), MARROW)
-
-
 def lung_mask(chest: Chest) -> np.ndarray:
     """uint8: 1 right lung, 2 left lung; vessels and disease within belong to it."""
     right, left = chest.lungs
     return np.where(right >= 0.5, 1, np.where(left >= 0.5, 2, 0)).astype(np.uint8)
-
-
-def with_nodules(chest: Chest, hu: np.ndarray, *, stream: Stream) -> tuple[np.ndarray, np.ndarray, list[Nodule]]:
-    """HU with nodules, their mask (1, 2, ... each), and what they are; none in about one person of seven."""
-    rng = stream("nodules")
-    count = int(rng.choice(5, p=(0.14, 0.38, 0.26, 0.14, 0.08)))
-    border = border_mm(chest.grid)
-    inside = np.minimum(chest.lungs.sum(0), 1)
-    mask, found = np.zeros(hu.shape, np.uint8), []
-    free = inside >= 0.5
-    for _ in range(count):
-        nodule = draw_nodule(chest.depth, free, chest.grid, diameters=DIAMETERS_MM, rng=rng)
-        if nodule is None:
-            break
-        filled, added = nodule_fraction(nodule, chest.grid, border)
-        strands = spicules(nodule, chest.grid, rng=rng)
-        share = filled * inside
-        drawn = (share >= 0.5) & (mask == 0)
-        if np.count_nonzero(drawn) == 0:  # smaller than a voxel: the voxel that holds most of it
-            drawn = (share == share.max()) & (share > 0) & (mask == 0)
-        if not drawn.any():
-            continue
-        hu = np.minimum(hu + share * added, np.maximum(hu, 60))
-        hu = hu + 0.6 * strands * inside * np.maximum(0, -150 - hu)
-        found.append(nodule)
-        mask[drawn] = len(found)
-        free = free & (filled == 0)
-    return hu, mask, found
-
-
-def nodule_labels(found: list[Nodule]) -> dict[str, object]:
-    """The columns that describe the nodules, in the order of their numbers in the mask."""
-    return {
-        "label.nodules": len(found),
-        "label.nodule_mm": " ".join(f"{one.diameter:.1f}" for one in found),
-        "label.nodule_kind": " ".join(one.kind for one in found),
-        "label.malignant": int(any(one.malignant for one in found)),
-    }
 
 
 def pattern_labels(patterns: np.ndarray, lungs: np.ndarray, *, rng: np.random.Generator) -> dict[str, object]:

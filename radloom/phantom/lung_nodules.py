@@ -7,12 +7,14 @@ from typing import Literal
 
 import numpy as np
 
+from radloom.phantom.chest import Chest, border_mm
 from radloom.phantom.fields import Grid
 from radloom.phantom.splats import Cloud, fraction, joined, tube
 
 Kind = Literal["solid", "part-solid", "ground-glass"]
 KINDS: tuple[Kind, ...] = ("solid", "part-solid", "ground-glass")
 ADDED_HU = {"solid": 890.0, "part-solid": 420.0, "ground-glass": 270.0}  # above the parenchyma around it
+DIAMETERS_MM = (5.0, 30.0)
 CORE = 0.5  # radius of a part-solid nodule's dense core, as a share of the whole
 
 
@@ -98,3 +100,46 @@ def spicules(nodule: Nodule, grid: Grid, *, rng: np.random.Generator) -> np.ndar
         stop = start + rng.uniform(3, 9) * heading
         clouds.append(tube(np.stack([start, stop]), np.array([1.1, 0.4]), min(grid.spacing_mm)))
     return fraction(joined(clouds), grid)
+
+
+def nodule_count(*, rng: np.random.Generator) -> int:
+    """How many nodules one patient has: 0 in one of seven, up to 4."""
+    return int(rng.choice(5, p=(0.14, 0.38, 0.26, 0.14, 0.08)))
+
+
+def with_nodules(
+    chest: Chest, hu: np.ndarray, *, count: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, list[Nodule]]:
+    """HU with up to `count` nodules, their mask (1, 2, ... each), and what they are."""
+    border = border_mm(chest.grid)
+    inside = np.minimum(chest.lungs.sum(0), 1)
+    mask, found = np.zeros(hu.shape, np.uint8), []
+    free = inside >= 0.5
+    for _ in range(count):
+        nodule = draw_nodule(chest.depth, free, chest.grid, diameters=DIAMETERS_MM, rng=rng)
+        if nodule is None:
+            break
+        filled, added = nodule_fraction(nodule, chest.grid, border)
+        strands = spicules(nodule, chest.grid, rng=rng)
+        share = filled * inside
+        drawn = (share >= 0.5) & (mask == 0)
+        if np.count_nonzero(drawn) == 0:  # smaller than a voxel: the voxel that holds most of it
+            drawn = (share == share.max()) & (share > 0) & (mask == 0)
+        if not drawn.any():
+            continue
+        hu = np.minimum(hu + share * added, np.maximum(hu, 60))
+        hu = hu + 0.6 * strands * inside * np.maximum(0, -150 - hu)
+        found.append(nodule)
+        mask[drawn] = len(found)
+        free = free & (filled == 0)
+    return hu, mask, found
+
+
+def nodule_labels(found: list[Nodule]) -> dict[str, object]:
+    """The columns that describe the nodules, in the order of their numbers in the mask."""
+    return {
+        "label.nodules": len(found),
+        "label.nodule_mm": " ".join(f"{one.diameter:.1f}" for one in found),
+        "label.nodule_kind": " ".join(one.kind for one in found),
+        "label.malignant": int(any(one.malignant for one in found)),
+    }
