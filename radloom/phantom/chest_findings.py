@@ -45,9 +45,9 @@ def draw_findings(variant: str, *, rng: np.random.Generator) -> Findings:
     nodular, wet, failing = rng.random(3) < SHARES[variant]
     nodules = nodule_count(rng=rng) if nodular else 0
     congestion = float(rng.uniform(0.25, 1.0)) if failing and rng.random() > SILENT else 0.0
-    heights = rng.uniform(30, 125, 2) * (rng.random(2) < 0.62)
+    heights = rng.uniform(25, 105, 2) * (rng.random(2) < 0.62)
     if not heights.any():
-        heights[rng.integers(2)] = rng.uniform(30, 125)
+        heights[rng.integers(2)] = rng.uniform(25, 105)
     right, left = heights if wet else (0.0, 0.0)
     if congestion > 0.5 and not wet and rng.random() < 0.6:
         right, left = rng.uniform(22, 55), rng.uniform(0, 40)
@@ -65,13 +65,13 @@ def fluid(chest: Chest, findings: Findings) -> np.ndarray:
 
     The fluid stands level and creeps up along the chest wall (the meniscus of an upright film).
     """
-    x, y, z = chest.points
+    z = chest.points[2]
     border, shares = max(chest.grid.spacing_mm[0], 1.0), []
     for i, side in enumerate(SIDES.values()):
         level = findings.effusions[i]
-        low = float(dome_z(chest.build, side, np.array(side * 0.8 * chest.build.width), np.array(-40.0))) - 18
-        creep = 0.32 * level * np.exp(-np.maximum(chest.cage, 0) / 14)
-        share = softened(low + level + creep - z + 0 * x + 0 * y, border) if level > 0 else np.float32(0)
+        low = float(dome_z(chest.build, side, side * 0.8 * chest.build.width, -40.0)) - 18
+        creep = 0.45 * level * np.exp(-np.maximum(chest.cage, 0) / 20)
+        share = softened(low + level + creep - z, border) if level > 0 else np.float32(0)
         shares.append(chest.lungs[i] * share)
     return np.stack(shares)
 

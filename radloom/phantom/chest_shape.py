@@ -105,17 +105,17 @@ def body_depth(build: Build, p: Points, *, arms: Arms) -> np.ndarray:
     a = a + wall * 1.15 + 11 + shoulder * (SHOULDER_MM[arms] - 0.2 * wall)
     b = b + wall * 0.85 + 9 - 5 * shoulder
     trunk = depth_in_oval(x, y + 2, a.astype(np.float32), b.astype(np.float32), 2.5)
-    top = build.top + 0.3 * build.fat + 52 * np.exp(-np.abs(x) / 75) - 0.0011 * np.maximum(np.abs(x) - 70, 0) ** 2
+    top = build.top + 0.3 * build.fat + 78 * np.exp(-np.abs(x) / 62) - 0.0011 * np.maximum(np.abs(x) - 70, 0) ** 2
     slope = (top - z) * 0.9
     neck = 57 + 0.5 * build.fat - np.hypot(x, (y + 12) * 1.05)
     return np.maximum(np.minimum(trunk, slope), np.where(z > 100, neck, np.float32(-99)))
 
 
-def dome_z(build: Build, side: float, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def dome_z(build: Build, side: float, x: np.ndarray | float, y: np.ndarray | float) -> np.ndarray:
     """Height of the diaphragm on a side, mm; its sulcus is deepest behind."""
     high = build.domes[0] if side > 0 else build.domes[1]
     across = (side * x - 58) / (build.width - 52)
-    along = (y - 18) / build.depth
+    along = np.asarray(y - 18) / build.depth
     return high - 42 * np.abs(across) ** 2.2 - 38 * along**2 - 14 * np.clip(-along, 0, 2)
 
 

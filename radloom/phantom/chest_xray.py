@@ -48,7 +48,7 @@ NAME = "chest-xray"
 IMAGES = ("cxr", "soft", "bone", "boneless", "other", "healthy")
 VARIANTS = tuple(SHARES)
 SIDE_MM, DEPTH_MM, CENTRE_MM = 372.0, 300.0, (0.0, 0.0, -8.0)
-BONE_WINDOW_MM = (-1.0, 34.0)
+BONE_WINDOW_MM = (-0.5, 24.0)
 COVERING_MM = 1.5  # bone along a ray that counts as covering
 Stream = Callable[[str], np.random.Generator]
 
@@ -123,7 +123,7 @@ def films(who: Patient, vendor: Vendor, keys: list[str], *, stream: Stream) -> d
         )
     if "soft" in keys or "bone" in keys:
         soft, bone = _dual(who, vendor, stream=stream)
-        made["soft"] = displayed(soft, vendor, window)
+        made["soft"] = displayed(soft, vendor, window_of(soft, who.masks["mask.lung"] > 0, who.body))
         low, top = BONE_WINDOW_MM
         made["bone"] = np.rint(WHITE_LEVEL * np.clip((bone - low) / (top - low), 0, 1)).astype(np.int16)
     return {key: made[key] for key in keys}
@@ -132,10 +132,10 @@ def films(who: Patient, vendor: Vendor, keys: list[str], *, stream: Stream) -> d
 def _dual(who: Patient, vendor: Vendor, *, stream: Stream) -> tuple[np.ndarray, np.ndarray]:
     """Soft-tissue and bone image of two exposures 150 ms apart, in which heart and diaphragm have moved."""
     leak = SCATTER * GRID_LEAK
-    high = exposed(who.layers, STANDARD, vendor, scatter=leak, rng=stream("noise.dual"))
-    low = exposed(who.layers, LOW, vendor, scatter=leak, rng=stream("noise.low"))
     x, z = stream("motion").normal(0, 1.6 / who.layers.pixel_mm, 2)
-    low = moved(low, ndimage.gaussian_filter(who.heart, 8 / who.layers.pixel_mm), (float(x), float(z)))
+    later = moved(who.layers, ndimage.gaussian_filter(who.heart, 8 / who.layers.pixel_mm), (float(x), float(z)))
+    high = exposed(who.layers, STANDARD, vendor, scatter=leak, rng=stream("noise.dual"))
+    low = exposed(later, LOW, vendor, scatter=leak, rng=stream("noise.low"))
     return separated(high, low, smooth_px=0.7)
 
 
@@ -144,7 +144,7 @@ def _masks(chest: Chest, wet: np.ndarray, depth_mm: float) -> dict[str, np.ndarr
     right, left = ((chest.lungs[i] - wet[i]).sum(1) * depth_mm for i in (0, 1))
     cage = np.clip(0.5 + chest.cage / 3, 0, 1).sum(1) * depth_mm
     lung = np.where(right > left, 1, 2) * (right + left > np.maximum(0.45 * cage, 18))
-    water = wet.sum(2) * depth_mm
+    water = ndimage.gaussian_filter(wet.sum(2) * depth_mm, (0, 1, 1))
     effusion = np.where(water[0] >= water[1], 1, 2) * (water.max(0) > 10)
     heart = chest.heart.sum(1) * depth_mm > 20
     return {

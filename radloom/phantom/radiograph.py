@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import fft, ndimage
@@ -10,8 +10,8 @@ from scipy import fft, ndimage
 BONE_HU, ONSET_HU = 1558.0, 60.0  # cortical bone at 70 keV; where a voxel begins to count as bone
 # Effective attenuation of soft tissue and bone, 1/mm, behind 12 cm of soft tissue (SYSTEMS-direct 4.5).
 STANDARD, LOW = (0.02178, 0.06207), (0.02693, 0.10785)  # 120 kVp and 60 kVp
-NYQUIST_LP_MM = 2.5  # of a detector with 0.2 mm pixels, which the grid's pixels stand for
-SCATTER, SCATTER_MM, GRID_LEAK = 0.3, 70.0, 0.2  # share of the primary, its spread, what a correction leaves of it
+NYQUIST_LP_MM = 1.25  # of 0.4 mm pixels, which the grid's pixels stand for
+SCATTER, SCATTER_MM, GRID_LEAK = 0.3, 60.0, 0.012  # share of the primary, its spread, what a correction leaves of it
 WHITE_LEVEL = 4095
 
 
@@ -33,8 +33,8 @@ class Vendor:
 
 
 VENDORS = (
-    Vendor("A", "north", 1.5, 3.0e4, 0.0, 0.25, 1.12),
-    Vendor("B", "south", 2.5, 1.4e4, 0.5, 1.1, 0.86),
+    Vendor("A", "north", 1.5, 2.0e5, 0.0, 0.45, 1.12),
+    Vendor("B", "south", 2.5, 8.0e4, 0.5, 1.1, 0.86),
 )
 
 
@@ -63,7 +63,8 @@ def exposed(
     """Log-attenuation that the detector measures (x, z): primary, scatter, blur and quantum noise."""
     primary = np.exp(-(beam[0] * layers.soft + beam[1] * layers.bone))
     spread = SCATTER_MM / layers.pixel_mm
-    seen = primary + scatter * ndimage.gaussian_filter(primary, spread, mode="nearest")
+    # Only what meets the body scatters; an unweakened ray passes through air.
+    seen = primary + scatter * ndimage.gaussian_filter(primary * (1 - primary) ** 2, spread, mode="nearest")
     f = _frequency(seen.shape)
     seen = _filtered(seen, np.exp(-f * NYQUIST_LP_MM / vendor.f0))
     mean = np.maximum(seen, 1e-6) * vendor.photons
@@ -89,10 +90,11 @@ def separated(
     return high - bone_h * bone, bone
 
 
-def moved(image: np.ndarray, where: np.ndarray, shift_px: tuple[float, float]) -> np.ndarray:
-    """The image with the region `where` (0 to 1, soft-edged) shifted, as heart and diaphragm move between exposures."""
-    x, z = np.indices(image.shape, dtype=np.float64)
-    return ndimage.map_coordinates(image, [x - shift_px[0] * where, z - shift_px[1] * where], order=1, mode="nearest")
+def moved(layers: Layers, where: np.ndarray, shift_px: tuple[float, float]) -> Layers:
+    """The layers with soft tissue in `where` (0 to 1, soft-edged) shifted, as heart and diaphragm move; bone stays."""
+    x, z = np.indices(where.shape, dtype=np.float64)
+    places = [x - shift_px[0] * where, z - shift_px[1] * where]
+    return replace(layers, soft=ndimage.map_coordinates(layers.soft, places, order=1, mode="nearest"))
 
 
 def displayed(log_attenuation: np.ndarray, vendor: Vendor, window: tuple[float, float]) -> np.ndarray:
@@ -106,7 +108,7 @@ def displayed(log_attenuation: np.ndarray, vendor: Vendor, window: tuple[float, 
 
 
 def window_of(log_attenuation: np.ndarray, lungs: np.ndarray, body: np.ndarray) -> tuple[float, float]:
-    """Darkest and brightest log-attenuation shown: from the clearest lung to the dense abdomen, as vendors choose it."""
+    """Darkest and brightest log-attenuation shown: from the clearest lung to the dense abdomen, as vendors choose."""
     clear = np.percentile(log_attenuation[lungs if lungs.any() else body], 2)
     dense = np.percentile(log_attenuation[body], 97)
     return float(clear - 0.12 * (dense - clear)), float(dense)
