@@ -16,7 +16,7 @@ from radloom.types import Case
 
 HERE = Path(__file__).resolve().parent
 LUNG, SOFT, FILM = (-1150.0, 250.0), (-160.0, 240.0), (0.0, 4095.0)  # HU, HU, stored values
-CT_ROWS = (("nodules", 1), ("nodules", 5), ("ild", 3), ("ild", 9), ("ild", 12))
+CT_ROWS = (("nodules", 1), ("nodules", 5), ("ild", 3), ("ild", 9))
 FILM_ROWS = (("nodules", 2), ("effusion", 1), ("failure", 3), ("none", 4))
 Panel = tuple[str, np.ndarray, tuple[float, float], float]  # title, picture, window, height over width of a pixel
 
@@ -64,11 +64,12 @@ def draw(rows: Sequence[Sequence[Panel]], path: Path) -> None:
     """Saves the panels as one PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from PIL import Image as Picture
 
     height, width = rows[0][0][1].shape
     side = 8.6 / len(rows[0])
     figure = Figure(figsize=(8.6, (side * height / width + 0.16) * len(rows)), dpi=80, facecolor="black")
-    FigureCanvasAgg(figure)
+    canvas = FigureCanvasAgg(figure)
     axes = figure.subplots(len(rows), len(rows[0]), squeeze=False)
     figure.subplots_adjust(0, 0, 1, 0.975, 0.02, 0.1)
     for line, row in zip(axes, rows, strict=True):
@@ -76,8 +77,10 @@ def draw(rows: Sequence[Sequence[Panel]], path: Path) -> None:
             axis.imshow(picture, cmap="gray", vmin=low, vmax=high, aspect=aspect)
             axis.set_axis_off()
             axis.set_title(title, color="white", fontsize=7, pad=2)
+    canvas.draw()
+    grey = Picture.fromarray(np.asarray(canvas.buffer_rgba())[..., 0]).quantize(40)  # for pages of less than 250 KB
     with whole_file(path) as temporary:
-        figure.savefig(temporary, format="png", facecolor="black")
+        grey.save(temporary, format="png", optimize=True)
     print(path)
 
 

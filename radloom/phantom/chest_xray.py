@@ -48,7 +48,7 @@ NAME = "chest-xray"
 IMAGES = ("cxr", "soft", "bone", "boneless", "other", "healthy")
 VARIANTS = tuple(SHARES)
 SIDE_MM, DEPTH_MM, CENTRE_MM = 372.0, 300.0, (0.0, 0.0, -8.0)
-BONE_WINDOW_MM = (-0.5, 24.0)
+BONE_WINDOW_MM = (-0.5, 15.0)
 COVERING_MM = 1.5  # bone along a ray that counts as covering
 Stream = Callable[[str], np.random.Generator]
 
