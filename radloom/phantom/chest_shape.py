@@ -115,8 +115,8 @@ def dome_z(build: Build, side: float, x: np.ndarray | float, y: np.ndarray | flo
     """Height of the diaphragm on a side, mm; its sulcus is deepest behind."""
     high = build.domes[0] if side > 0 else build.domes[1]
     across = (side * x - 58) / (build.width - 52)
-    along = np.asarray(y - 18) / build.depth
-    return high - 42 * np.abs(across) ** 2.2 - 38 * along**2 - 14 * np.clip(-along, 0, 2)
+    along = (y - 18) / build.depth
+    return np.asarray(high - 42 * np.abs(across) ** 2.2 - 38 * along**2 - 14 * np.clip(-along, 0, 2))
 
 
 def heart_centre(build: Build) -> tuple[float, float, float]:

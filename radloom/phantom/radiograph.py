@@ -69,8 +69,9 @@ def exposed(
     seen = _filtered(seen, np.exp(-f * NYQUIST_LP_MM / vendor.f0))
     mean = np.maximum(seen, 1e-6) * vendor.photons
     white, grainy = rng.standard_normal((2, *seen.shape))
-    colour = 1 / np.maximum(f, 2 / max(seen.shape))
-    colour /= np.sqrt(np.mean(colour**2))
+    colour = np.where(f > 0, 1 / np.maximum(f, 1e-6), 0.0)
+    twice = np.minimum(np.arange(f.shape[1]), 1) + 1  # rfft keeps one of each pair of frequencies
+    colour /= np.sqrt((colour**2 * twice).sum() / seen.size)
     noise = np.sqrt(1 - vendor.grain) * white + np.sqrt(vendor.grain) * _filtered(grainy, colour)
     return -np.log(np.maximum(mean + np.sqrt(mean) * noise, 1) / vendor.photons)
 

@@ -8,13 +8,18 @@ import pytest
 
 from radloom.errors import RadloomError
 from radloom.phantom import chest_ct
+from radloom.phantom.chest import make_chest
 from radloom.phantom.chest_scanners import STYLES, scan
+from radloom.phantom.chest_shape import draw_build
 from radloom.phantom.cohorts import load
 from radloom.phantom.fields import Grid
 from radloom.phantom.lung_nodules import Nodule, nodule_fraction
+from radloom.phantom.lung_patterns import draw_patterns, pattern_hu
 from radloom.phantom.lung_trees import TERMINAL_MM, grow
 from radloom.phantom.simulation import Request
+from radloom.phantom.solids import body_grid
 from radloom.phantom.splats import Cloud, fraction, lines, tube
+from radloom.random import numpy_stream
 from radloom.types import Case
 
 CUBE = Grid((40, 40, 40), (-19.5, -19.5, -19.5), (1.0, 1.0, 1.0))
@@ -127,20 +132,34 @@ def test_the_healthy_scan_differs_only_at_the_disease() -> None:
     assert np.quantile(difference[~mask], 0.95) <= 8
 
 
-def test_patterns_look_as_they_are_called() -> None:
-    found = {number: [] for number in range(1, 6)}
-    for index in range(4):
-        one = case("ild", index)
-        hu = one.images["image.ct"].voxels.astype(int) - one.images["image.healthy"].voxels
-        mask = one.images["mask.pattern"].voxels
-        for number, changes in found.items():
-            changes += list(hu[mask == number])
-    mean = {number: np.mean(changes) for number, changes in found.items() if changes}
-    assert len(mean) >= 4
-    assert 100 < mean[1] < 330  # ground glass adds 150 to 300 HU
-    assert mean.get(2, 800) > 500  # consolidation
-    assert mean.get(5, -60) < -30  # emphysema
-    assert mean[3] > 80
+def test_patterns_have_their_density_and_place() -> None:
+    def stream(name: str) -> np.random.Generator:
+        return numpy_stream(4, "patterns", name)
+
+    grid = body_grid((72, 60, 20), chest_ct.SIZE_MM, chest_ct.CENTRE_MM)
+    one = make_chest(draw_build(rng=stream("build")), grid, congestion=0.0, arms="raised", stream=stream)
+    drawn = [draw_patterns(one, rng=numpy_stream(4, "drawn", i)) for i in range(12)]
+    lung = np.full(grid.shape, -860, np.float32)
+    x, y, z = np.nonzero(one.lungs.max(0) >= 0.5)
+    quarters = np.zeros(grid.shape, np.uint8)
+    quarters[x, y, z] = 1 + (x + y) % 5  # every pattern, everywhere
+    hu = pattern_hu(one, quarters, lung, rng=stream("structure"))
+    mean = {number: float(hu[quarters == number].mean()) for number in range(1, 6)}
+    assert -710 - 30 < mean[1] < -560 + 30  # 150 to 300 HU above the lung
+    assert -60 < mean[2] < 70
+    assert hu[quarters == 3].max() <= -100  # septa
+    assert hu[quarters == 4].min() >= -951  # cysts and their walls
+    assert hu[quarters == 4].max() <= -60
+    assert -985 <= hu[quarters == 5].min() < mean[5] < -910
+    assert (hu[quarters == 0] == -860).all()
+    depth, inside = one.depth, one.lungs.max(0) >= 0.5
+    honeycombs = [depth[mask == 4].mean() for mask in drawn if (mask == 4).any()]
+    assert len(honeycombs) >= 4
+    assert np.mean(honeycombs) < 0.6 * depth[inside].mean()  # beneath the pleura
+    height = np.broadcast_to(one.points[2], depth.shape)
+    emphysema = [height[mask == 5].mean() for mask in drawn if (mask == 5).any()]
+    assert np.mean(emphysema) > height[inside].mean() + 10  # in the upper lobes
+    assert all((mask[~inside] == 0).all() for mask in drawn)
 
 
 def test_label_shares_are_those_of_the_mask() -> None:

@@ -81,7 +81,8 @@ def test_film_differs_from_its_boneless_truth_under_bone_only() -> None:
     lung, bone = one.images["mask.lung"].voxels[..., 0] > 0, one.images["mask.bone"].voxels[..., 0] > 0
     assert (lung & bone).sum() > 50
     assert (lung & ~bone).sum() > 20
-    assert np.median(more[lung & bone]) > 4 * max(np.median(more[lung & ~bone]), 10)
+    assert np.median(more[lung & bone]) > 150
+    assert abs(np.median(more[lung & ~bone])) < 100  # the vendor's unsharp mask darkens what lies beside bone
 
 
 def test_effusion_and_its_mask_agree_and_whiten_the_base() -> None:
