@@ -16,7 +16,7 @@ from radloom.types import Case
 
 HERE = Path(__file__).resolve().parent
 LUNG, SOFT, FILM = (-1150.0, 250.0), (-160.0, 240.0), (0.0, 4095.0)  # HU, HU, stored values
-CT_ROWS = (("nodules", 1), ("nodules", 5), ("ild", 3), ("ild", 9))
+CT_ROWS = (("nodules", 1), ("nodules", 5), ("ild", 3), ("ild", 9), ("ild", 12))
 FILM_ROWS = (("nodules", 2), ("effusion", 1), ("failure", 3), ("none", 4))
 Panel = tuple[str, np.ndarray, tuple[float, float], float]  # title, picture, window, height over width of a pixel
 
