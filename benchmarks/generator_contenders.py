@@ -14,7 +14,7 @@ from radloom.models.gan import PairedGAN
 from radloom.models.losses import Term, l1, least_squares, mse
 from radloom.models.model import Model
 from radloom.networks.pix2pix import UNetGenerator
-from radloom.networks.residual_unet import ResidualUNet, channel_norm
+from radloom.networks.residual_unet import ResidualUNet
 from radloom.networks.voxelwise import VoxelwisePolynomial
 
 DIMS, INPUTS, OUTPUTS = 2, 2, 1
@@ -40,12 +40,12 @@ def _direct(network: nn.Module, base: VoxelwisePolynomial | None = None) -> Mode
 
 def residual(*, channels: tuple[int, ...], patch: int) -> Model:
     """Ours, predicting FLAIR directly."""
-    return _direct(ResidualUNet(DIMS, INPUTS, OUTPUTS, tuple(channels), patch=patch, norm=channel_norm))
+    return _direct(ResidualUNet(DIMS, INPUTS, OUTPUTS, tuple(channels), patch=patch))
 
 
 def recipe(*, channels: tuple[int, ...]) -> Model:
     """Ours as the system uses it: the cubic map, a correction to it, and an estimate from scratch beside it."""
-    network = ResidualUNet(DIMS, INPUTS, 2 * OUTPUTS, tuple(channels), norm=channel_norm)
+    network = ResidualUNet(DIMS, INPUTS, 2 * OUTPUTS, tuple(channels))
     return _direct(network, VoxelwisePolynomial(INPUTS, OUTPUTS, degree=3))
 
 

@@ -1,6 +1,4 @@
-"""Residual U-Net that starts from 2x2 patches and ends at full resolution: our generator of images, 2D and 3D."""
-
-from collections.abc import Callable
+"""Residual U-Net that starts from 2x2 patches: our generator of images, 2D and 3D; no statistics over positions."""
 
 import torch
 import torch.nn.functional as F
@@ -26,20 +24,12 @@ class PositionNorm(nn.Module):
         return F.layer_norm(x.movedim(1, -1), self.gain.shape, self.gain, self.shift, eps=1e-4).movedim(-1, 1)
 
 
-Norm = Callable[[int], nn.Module]
-
-
-def channel_norm(channels: int) -> nn.Module:
-    """Instance normalisation with a gain and a shift for each channel; unlike PyTorch's own it bears one position."""
-    return nn.GroupNorm(channels, channels)
-
-
 class _Residual(nn.Module):
     """x + conv(silu(conv(silu(norm(x)))))."""
 
-    def __init__(self, dims: int, channels: int, norm: Norm) -> None:
+    def __init__(self, dims: int, channels: int) -> None:
         super().__init__()
-        self.norm = norm(channels)
+        self.norm = PositionNorm(channels)
         self.first = layers.conv(dims, channels, channels, 3)
         self.second = layers.conv(dims, channels, channels, 3)
 
@@ -51,23 +41,12 @@ class ResidualUNet(nn.Module):
     """Maps (b, inputs, *s) to (b, outputs, *s) of any spatial size.
 
     channels: width at each level, the first at 1/patch of the resolution, each next at half of the one before.
-    blocks: residual blocks per level and side. patch: edge of the patches that the stem turns into channels.
-    finish: width of the two convolutions at full resolution that see what the patches became beside the inputs.
-    norm: PositionNorm answers a tile as it answers the whole; channel_norm learns faster where whole slices are drawn
-    (see docs/explanation/generator.md).
+    blocks: residual blocks per level and side. patch: edge of the patches that the stem turns into channels
+    (2 leaves out the full resolution; see docs/explanation/generator.md).
     """
 
     def __init__(
-        self,
-        dims: int,
-        inputs: int,
-        outputs: int,
-        channels: tuple[int, ...],
-        *,
-        blocks: int = 1,
-        patch: int = 2,
-        finish: int = 8,
-        norm: Norm = PositionNorm,
+        self, dims: int, inputs: int, outputs: int, channels: tuple[int, ...], *, blocks: int = 1, patch: int = 2
     ) -> None:
         super().__init__()
         self.patch, self.levels = patch, len(channels)
@@ -75,18 +54,16 @@ class ResidualUNet(nn.Module):
         self.encoder, self.down = nn.ModuleList(), nn.ModuleList()
         self.decoder, self.up = nn.ModuleList(), nn.ModuleList()
         for level, width in enumerate(channels):
-            self.encoder.append(nn.Sequential(*(_Residual(dims, width, norm) for _ in range(blocks))))
+            self.encoder.append(nn.Sequential(*(_Residual(dims, width) for _ in range(blocks))))
             if level + 1 < len(channels):
                 deeper = channels[level + 1]
-                self.down.append(nn.Sequential(norm(width), layers.conv(dims, width, deeper, 3, stride=2)))
+                self.down.append(nn.Sequential(PositionNorm(width), layers.conv(dims, width, deeper, 3, stride=2)))
                 # a 1x1 convolution at the lower resolution: a 3x3 one behind the upsampling took a fifth of all time
                 widen = layers.conv(dims, deeper, width * 2**dims, 1)
-                self.up.append(nn.Sequential(norm(deeper), widen, layers.ChannelsToPatches(2)))
-                self.decoder.append(nn.Sequential(*(_Residual(dims, width, norm) for _ in range(blocks))))
-        head = layers.conv(dims, channels[0], finish * patch**dims, 3)
-        self.head = nn.Sequential(norm(channels[0]), nn.SiLU(), head)
-        join = layers.conv(dims, finish + inputs, finish, 3)
-        self.finish = nn.Sequential(join, nn.SiLU(), layers.conv(dims, finish, outputs, 3))
+                self.up.append(nn.Sequential(PositionNorm(deeper), widen, layers.ChannelsToPatches(2)))
+                self.decoder.append(nn.Sequential(*(_Residual(dims, width) for _ in range(blocks))))
+        head = layers.conv(dims, channels[0], outputs * patch**dims, 3)
+        self.head = nn.Sequential(PositionNorm(channels[0]), nn.SiLU(), head)
 
     def forward(self, x: Float[Tensor, "b c *s"]) -> Float[Tensor, "b k *s"]:
         """The image predicted from x."""
@@ -101,5 +78,4 @@ class ResidualUNet(nn.Module):
                 h = self.down[level](h)
         for level in reversed(range(self.levels - 1)):
             h = self.decoder[level](kept[level] + self.up[level](h))
-        full = torch.cat([F.silu(layers.channels_to_patches(self.head(h), self.patch)), x], dim=1)
-        return layers.cropped_to(self.finish(full), torch.Size(shape))
+        return layers.cropped_to(layers.channels_to_patches(self.head(h), self.patch), torch.Size(shape))

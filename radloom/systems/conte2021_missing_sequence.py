@@ -8,7 +8,7 @@ from radloom.models.losses import Term, l1, least_squares, mse
 from radloom.models.model import Model
 from radloom.models.wrappers import Independent, Route
 from radloom.networks.pix2pix import PatchDiscriminator, UNetGenerator
-from radloom.networks.residual_unet import PositionNorm, ResidualUNet, channel_norm
+from radloom.networks.residual_unet import ResidualUNet
 from radloom.networks.voxelwise import VoxelwisePolynomial
 from radloom.system import Citation, Figure, Size, System, Task, Training
 
@@ -37,9 +37,7 @@ def residual(
     """Two GANs whose residual U-Net corrects the best cubic voxel-wise map."""
 
     def part(inputs: int) -> Model:
-        # slices are drawn whole, cubes are not: a tile must be answered as the volume around it is
-        norm = channel_norm if dims == 2 else PositionNorm
-        generator = ResidualUNet(dims, inputs, 2, channels, norm=norm)
+        generator = ResidualUNet(dims, inputs, 2, channels)
         discriminator = PatchDiscriminator(dims, inputs + 1, width=width, halvings=2)
         terms = (Term("l1", 1.0, l1), Term("mse", mse_weight, mse))
         base = VoxelwisePolynomial(inputs, 1, degree=3)
@@ -66,7 +64,7 @@ _PAPER = {
     "width": 64,
     "l1_weight": 100.0,
 }  # ours: pix2pix's own
-_SCHEDULE = {"learning_rate": 5e-3, "betas": (0.9, 0.99), "warmup": 0.025, "decay_from": 0.3, "ema": 0.99}  # ours
+_SCHEDULE = {"learning_rate": 3e-3, "betas": (0.9, 0.99), "warmup": 0.025, "decay_from": 0.3, "ema": 0.99}  # ours
 _READER_TINY = {"channels": (8, 8, 16, 16, 16), "steps": 12, "batch": 2, "patch": 32}  # ours
 _READER = {"channels": (32, 32, 64, 96, 128), "steps": 500, "batch": 8, "patch": 96}  # ours
 _READER_PAPER = {"channels": (64, 64, 128, 256, 512), "steps": 40_000, "batch": 16, "patch": 192}  # ours
@@ -83,7 +81,7 @@ _SIZES = {
     ("cpu", 3): Size(
         residual,
         _CPU_3D,
-        Training(400, 1, (64, 64, 24), **{**_SCHEDULE, "learning_rate": 1e-3}),
+        Training(400, 1, (64, 64, 24), **_SCHEDULE),
         _READER,
     ),
     # 135 patients, slices with > 1 % brain, 200 epochs of batch 1: about 3.5 million steps # ours: pix2pix's own
