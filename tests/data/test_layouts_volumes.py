@@ -121,9 +121,17 @@ def test_a_decathlon_task_says_itself_what_is_what(tmp_path, volume, text):
     volume(task / "labelsTr" / "liver_0.nii.gz", [1, 5])
     with pytest.raises(RadloomError, match="holds the label 5"):
         build([task], tmp_path / "bad")
-    (task / "imagesTr" / "liver_0.nii.gz").unlink()
-    with pytest.raises(RadloomError, match=r"1 images that are not there: liver_0\.nii\.gz"):
+    stray = volume(task / "labelsTr" / "liver_7.nii.gz")
+    with pytest.raises(RadloomError, match=r"does not list 1 files that are there: labelsTr/liver_7\.nii\.gz"):
         build([task], tmp_path / "bad", layout="msd")
+    stray.unlink()
+    (task / "imagesTr" / "liver_0.nii.gz").unlink()
+    with pytest.raises(RadloomError, match=r"lists 1 files that are not there: imagesTr/liver_0\.nii\.gz"):
+        build([task], tmp_path / "bad", layout="msd")
+    shutil.rmtree(task / "imagesTs")
+    volume(task / "imagesTr" / "liver_0.nii.gz")
+    volume(task / "labelsTr" / "liver_0.nii.gz", [2])
+    assert build([task], tmp_path / "no_tests").ids == ["liver_0"]
 
 
 def test_the_channels_of_the_brain_task_become_images_and_its_labels_ours(tmp_path, volume, text):
