@@ -44,7 +44,8 @@ class Found:
         """The image file, or every file of the series."""
         if self.files or not self.is_series:
             return self.files or (self.path,)
-        return tuple(sorted(file for file in self.path.rglob("*") if io.is_image(file) and file.is_file()))
+        inside = (file for file in self.path.rglob("*") if file.is_file() and not file.name.startswith("."))
+        return tuple(sorted(file for file in inside if io.extension(file) in ("", *io.DICOM) and io.is_image(file)))
 
 
 @dataclass(frozen=True, slots=True)

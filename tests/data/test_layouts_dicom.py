@@ -57,6 +57,7 @@ def test_lidc_outlines_of_half_the_readers_become_the_mask_where_the_pixels_lie(
     hole = nodule(curve("1.2.3.1", 5, 4, 4, 3), curve("1.2.3.1", 6, 5, 1, 1, inclusion="FALSE"), malignancy=2)
     point = nodule("<roi><imageSOP_UID>1.2.3.0</imageSOP_UID></roi>", malignancy=None)
     text(ct / "069.xml", lidc_xml("1.2.3", first, hole, point, ""))
+    (ct / "LICENSE").write_text("no image")
     cohort = made(top, "lidc")
     assert (cohort.ids, cohort.image_columns) == (["LIDC-IDRI-0001"], ["image.ct", "mask.nodule"])
     mask = cohort.image("LIDC-IDRI-0001", "mask.nodule").voxels[::-1, ::-1]  # columns and rows as in the files

@@ -100,6 +100,11 @@ def test_a_table_that_lost_a_column_is_refused(tmp_path, film, text):
     text(tmp_path / "nih" / "copy" / "Data_Entry_2017_v2020.csv", NIH)
     with pytest.raises(RadloomError, match="holds 2 files Data_Entry_2017"):
         build([tmp_path / "nih"], tmp_path / "out")
+    row = "00000001_000.png,Mass,0,2,081Y,M,PA,1,1,1,1,\n"
+    for place in ("", "copy"):
+        text(tmp_path / "nih" / place / "Data_Entry_2017.csv", NIH + row)
+    (tmp_path / "nih" / "copy" / "Data_Entry_2017_v2020.csv").unlink()
+    assert labels(build([tmp_path / "nih"], tmp_path / "same"), "00000001_000")["label.mass"] == 1
 
 
 PADCHEST = "ImageID,ImageDir,StudyDate_DICOM,StudyID,PatientID,PatientBirth,PatientSex_DICOM,Projection,Modality_DICOM,"

@@ -55,32 +55,43 @@ def _task(folder: Path, about: dict[str, Any]) -> list[Entry]:
             f"{folder}/dataset.json names the modality {about['modality']}", expected=", ".join(_CHANNELS)
         )
     organ = folder.name.split("_", 1)[-1].lower()
-    column = f"mask.{_TASKS.get(organ, organ)}"
     own = tuple((int(label), int(label)) for label in about.get("labels", {}) if int(label))
     labels = _BRAIN if "flair" in channels else LabelMap(own, others="refuse")
-    missing: list[str] = []
     entries: list[Entry] = []
-    for part, item in [("train", one) for one in about.get("training", [])] + [
-        ("test", o) for o in about.get("test", [])
-    ]:
-        image, mask = (item["image"], item.get("label")) if isinstance(item, dict) else (item, None)
-        image = folder / image
-        if not image.exists():
-            missing += [image.name] if image.parent.exists() else []  # the test images are an archive of their own
-            continue
+    for part, image, mask in _listed(folder, about):
         case = image.name.removesuffix(".gz").removesuffix(".nii")
-        entries += [
-            Entry(case, case, f"image.{name}", _channel(image, i, len(channels))) for i, name in enumerate(channels)
-        ]
+        entries += [Entry(case, case, f"image.{c}", _channel(image, i, len(channels))) for i, c in enumerate(channels)]
         entries += cells(case, case, {"label.part": part})
         if mask:
-            entries.append(Entry(case, case, column, Found((mask,), folder / mask, case), labels=labels))
-    if missing and entries:
-        raise RadloomError(
-            f"{folder}/dataset.json lists {len(missing)} images that are not there: {', '.join(missing[:6])}",
-            expected="the whole task", do="unpack it again, or take their entries out of dataset.json",
-        )  # fmt: skip
+            found = Found(mask.relative_to(folder).parts, mask, case)
+            entries.append(Entry(case, case, f"mask.{_TASKS.get(organ, organ)}", found, labels=labels))
     return entries
+
+
+def _listed(folder: Path, about: dict[str, Any]) -> list[tuple[str, Path, Path | None]]:
+    """Part, image and mask of each case. Raises RadloomError when list and folder differ.
+
+    The test images are an archive of their own and may be absent as a whole.
+    """
+    found = [("train", folder / one["image"], folder / one["label"]) for one in about.get("training", [])]
+    tests = [folder / (one["image"] if isinstance(one, dict) else one) for one in about.get("test", [])]
+    found += [("test", image, None) for image in tests if image.parent.exists()]
+    listed = {path for _, *paths in found for path in paths if path}
+    there = {path for place in {path.parent for path in listed} for path in place.glob("*.nii*") if path.name[0] != "."}
+    if there:
+        _refuse(folder, listed - there, "lists {} that are not there")
+        _refuse(folder, there - listed, "does not list {} that are there")
+    return found if there else []
+
+
+def _refuse(folder: Path, paths: set[Path], said: str) -> None:
+    if paths:
+        names = ", ".join(str(path.relative_to(folder)) for path in sorted(paths)[:6])
+        raise RadloomError(
+            f"{folder}/dataset.json {said.format(f'{len(paths)} files')}: {names}",
+            expected="the task as it was published",
+            do="unpack it again, or correct dataset.json",
+        )
 
 
 def _channel(path: Path, index: int, count: int) -> Found:
