@@ -58,6 +58,12 @@ FORMS = {
         Panel("image.ct", 0.15, window=(0, 80)), Panel("image.ct", 0.42, window=(0, 80)),
         Panel("image.ct", 0.65, window=(0, 80)), Panel("image.ct", 0.42, window=(-500, 1300)),
         Panel("image.t1c", 0.42), Panel("image.ct", 0.5, 0, (0, 80))), subjects=6, seed=2, rows=6),
+    "brain-pet": Form("brain-pet", "alzheimer", (
+        Panel("image.t1", 0.35), Panel("image.pet", 0.35), Panel("image.t1", 0.62), Panel("image.pet", 0.62),
+        Panel("image.pet", 0.47, 0), Panel("mask.focus", "max", window=(0, 1))), seed=1),
+    "knee-mri": Form("knee-mri", "pd", (
+        Panel("image.pd", 0.4), Panel("image.pd", 0.62), Panel("image.pd", 0.46, 1), Panel("image.pd", 0.36, 0),
+        Panel("image.real", 0.62), Panel("mask.tear", "max", window=(0, 1))), subjects=3, rows=3, seed=1),
 }  # fmt: skip
 
 
