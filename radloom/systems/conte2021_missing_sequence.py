@@ -81,7 +81,7 @@ _SIZES = {
     ("cpu", 3): Size(
         residual,
         _CPU_3D,
-        Training(400, 1, (64, 64, 24), **_SCHEDULE),
+        Training(400, 1, (64, 64, 24), **{**_SCHEDULE, "learning_rate": 1e-3}),
         _READER,
     ),
     # 135 patients, slices with > 1 % brain, 200 epochs of batch 1: about 3.5 million steps # ours: pix2pix's own
