@@ -7,19 +7,14 @@ python benchmarks/diagnostic.py --quick    # a rehearsal of seconds, marked as s
 from __future__ import annotations
 
 import argparse
-import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from measured import command_of, cpu_seconds, origin
 
 from radloom.files import write_text
 from radloom.metrics.froc import RATES, MatchedMarks, cpm, cpm_ci, match_marks
-from radloom.runfolder import commit, machine, versions
 from radloom.stats.auc import bootstrap_auc, delong_covariance
 
 HERE = Path(__file__).resolve().parent
@@ -63,16 +58,6 @@ def main() -> None:
     text = _page(rows, sizes, repeats)
     write_text(Path(options.out) / "diagnostic.md", text)
     print(text)
-
-
-def cpu_seconds(call: Callable[[], Any], repeats: int) -> tuple[float, Any]:
-    """CPU seconds of the fastest of `repeats` calls, and what the last one returned."""
-    best, result = float("inf"), None
-    for _ in range(repeats):
-        began = time.process_time()
-        result = call()
-        best = min(best, time.process_time() - began)
-    return best, result
 
 
 def scored(n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -185,17 +170,12 @@ def _line(row: Row) -> str:
 
 
 def _page(rows: list[Row], sizes: Sizes, repeats: int) -> str:
-    host, found = machine(), versions()
     rehearsal = ["A rehearsal with small sizes: do not quote.", ""] if sizes is QUICK else []
     return "\n".join([
         "# Diagnostic accuracy: CPU seconds", "", *rehearsal,
         f"The fastest of {repeats} rounds, loops of the peers once; both in one process on one thread. Values are "
         "asserted equal before a line is printed.", "",
-        f"- machine: {host['processor']}, {host['cores']} cores, {host['memory_gib']} GiB, {host['system']}",
-        f"- date: {datetime.now(UTC).isoformat(timespec='minutes')}",
-        f"- commit: {commit() or 'not a checkout'}",
-        f"- versions: {', '.join(f'{name} {value}' for name, value in found.items())}",
-        f"- command: `{' '.join(['python', 'benchmarks/diagnostic.py', *sys.argv[1:]])}`",
+        *origin(command_of("diagnostic.py")),
         "- data: simulated; the scans have as many marks and findings as DeepLung's on LUNA16", "",
         "| what | ours, s | peer, s | peer / ours | peer | value |",
         "| --- | --- | --- | --- | --- | --- |", *map(_line, rows), "",

@@ -1,4 +1,4 @@
-"""One round of benchmarks/generator.py: a contender trained for some seconds in this fresh process, then judged.
+"""One round of benchmarks/generator.py: a contender trained for some CPU seconds in this fresh process, then judged.
 
 Run as `python generator_round.py JOB.json ANSWER.json`; generator.py writes the job and reads the answer.
 """
@@ -40,7 +40,7 @@ SCHEDULE = Training(1000, BATCH, (96, 96), 1e-3, betas=(0.9, 0.99), warmup=0.025
 
 @dataclass(frozen=True)
 class Job:
-    """What to train and for how long. seconds: wall time of fitting and training; cases: by split."""
+    """What to train and for how long. seconds: CPU time per thread of fitting and training; cases: by split."""
 
     contender: str
     settings: dict[str, Any]
@@ -125,11 +125,12 @@ def _trained(model: Model, job: Job, store: Store, fabric: Fabric, clock: _Clock
     view = AxialSlices(job.patch)
     examples = Examples(task=TASK, view=view, store=store, positions=view.positions(store, job.cases["train"]),
                         training=schedule, seed=job.seed)  # fmt: skip
-    while (elapsed := clock.wall()) < job.seconds or clock.steps == 0:
+    # CPU time, so that what else runs on the machine takes nothing from the budget
+    while (elapsed := clock.cpu() / job.threads) < job.seconds or clock.steps == 0:
         done = min(999, int(1000 * elapsed / job.seconds))
         trainer.training = replace(constant, learning_rate=learning_rate(schedule, done))
         x, given = examples.batch(clock.steps * BATCH, BATCH, attempt=0)
-        clock.data_seconds += clock.wall() - elapsed
+        clock.data_seconds += clock.cpu() / job.threads - elapsed
         trainer.step(x, given)
         clock.steps += 1
     return trainer.average

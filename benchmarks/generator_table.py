@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 from generator_contenders import TOLERANCE
+from measured import origin
 
 from radloom.random import numpy_stream
-from radloom.runfolder import commit, machine, versions
 from radloom.stats.intervals import bootstrap_ci
 
 COLUMNS = ("contender", "parameters", "settings", "rate", "images/s", "images/CPU-s", "memory, MiB", "PSNR, dB",
@@ -26,7 +25,7 @@ def page(rows: Sequence[Row], *, command: str, rehearsal: bool, shape: Sequence[
     """The page as Markdown."""
     good = [row for row in rows if not row["error"]]
     timed, pilot, cubic = ([row for row in good if row["kind"] == k] for k in ("timed", "pilot", "closed form"))
-    parts = ["# Generator: images per second, memory and PSNR after equal seconds", ""]
+    parts = ["# Generator: images per second, memory and PSNR after equal CPU seconds", ""]
     if rehearsal:
         parts += ["**A rehearsal with a small budget, not a result: do not quote these numbers.**", ""]
     if good:
@@ -37,22 +36,17 @@ def page(rows: Sequence[Row], *, command: str, rehearsal: bool, shape: Sequence[
 
 
 def _setting(rows: Sequence[Row], command: str, shape: Sequence[int], subjects: int) -> list[str]:
-    host, found, first = machine(), versions(), rows[0]
+    first = rows[0]
     patients, repeats = len(json.loads(first["psnr_test_by_patient"])), len({row["seed"] for row in rows})
-    packages = ", ".join(f"{name} {found[name]}" for name in ("python", "torch", "monai", "radloom"))
     return [
         f"Data: simulated ({subjects} subjects of the embedded brain cohort, seed 0, {'x'.join(map(str, shape))} "
         "voxels, split by patient). FLAIR from (T1c, T2). "
         f"PSNR inside the head on {patients} test patients, data range {first['data_range']:g} brain medians "
         "(99.9th percentile in the training patients' heads).",
-        f"Budget {first['budget_seconds']:g} s of wall time a round, batch 4, {first['threads']} threads, "
+        f"Budget {first['budget_seconds']:g} s of CPU time per thread a round, batch 4, {first['threads']} threads, "
         f"{first['precision']}, channels_last; contenders take turns; repeats: {repeats}.",
         "",
-        f"- machine: {host['processor']}, {host['cores']} cores, {host['memory_gib']} GiB, {host['system']}",
-        f"- date: {datetime.now(UTC).isoformat(timespec='minutes')}",
-        f"- commit: {commit() or 'not a checkout'}",
-        f"- versions: {packages}",
-        f"- command: `{command}`",
+        *origin(command, ("python", "torch", "monai", "radloom")),
     ]
 
 
@@ -134,8 +128,8 @@ def _notes(timed: Sequence[Row], failed: Sequence[Row]) -> list[str]:
         others = [row["others_cores"] for row in timed]
         notes.append(f"Other processes kept {min(others):.2f} to {max(others):.2f} cores busy during the timed rounds.")
         if max(others) > QUIET:
-            notes.append("**The machine was not ours alone: PSNR after equal seconds compares unequal work. "
-                         "Of the speeds trust the CPU-seconds, and run it again alone.**")  # fmt: skip
+            notes.append("The machine was not ours alone: of the speeds trust those per CPU second; the budget of "
+                         "training is CPU time too.")  # fmt: skip
     ours = {row["parameters"] for row in timed if row["contender"] == "ours"}
     unequal = {row["title"] for row in timed for own in ours if abs(row["parameters"] / own - 1) > TOLERANCE}
     if unequal:

@@ -9,21 +9,19 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-import sys
 import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from measured import command_of, origin
 from scipy.ndimage import gaussian_filter
 
 from radloom.files import write_text
 from radloom.metrics.fidelity import ssim
 from radloom.metrics.overlap import surface_distances
-from radloom.runfolder import commit, machine, versions
 
 HERE = Path(__file__).resolve().parent
 SPACING = (0.9, 0.9, 1.2)
@@ -153,7 +151,6 @@ def check(found: list[Timed]) -> None:
 
 def page(found: list[Timed], quick: bool) -> str:
     """The table as Markdown, with machine, date, commit and command."""
-    host = machine()
     lines = []
     for one in found:
         first = next(other for other in found if other.contender.task == one.contender.task)
@@ -167,11 +164,7 @@ def page(found: list[Timed], quick: bool) -> str:
         "# Image metrics: CPU seconds against peers, equal values", "",
         f"{note}Median of {len(found[0].seconds)} rounds in one process with one thread; contenders take turns. Values "
         f"agree or the script stops. The load average at the end was {os.getloadavg()[0]:.1f}.", "",
-        f"- machine: {host['processor']}, {host['cores']} cores, {host['memory_gib']} GiB, {host['system']}",
-        f"- date: {datetime.now(UTC).isoformat(timespec='minutes')}",
-        f"- commit: {commit() or 'not a checkout'}",
-        f"- versions: {', '.join(f'{name} {value}' for name, value in versions().items())}",
-        f"- command: `{' '.join(['python', 'benchmarks/images.py', *sys.argv[1:]])}`", "",
+        *origin(command_of("images.py")), "",
         "| task | contender | CPU, s | lowest-highest | times ours | values |",
         "| --- | --- | --- | --- | --- | --- |", *lines, "",
     ])  # fmt: skip

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from measured import command_of, origin
 
 from radloom.files import write_text
 from radloom.metrics.radiomics import (
@@ -26,7 +25,6 @@ from radloom.metrics.radiomics import (
     mirp_features,
     radiomic_features,
 )
-from radloom.runfolder import commit, machine, versions
 
 HERE = Path(__file__).resolve().parent
 BINS = FixedCount(40)
@@ -114,17 +112,12 @@ def _table(head: list[str], rows: list[list[str]]) -> list[str]:
 
 
 def _page(quick: bool, repeats: int, lines: list[list[str]], classes: list[list[str]], sets: list[list[str]]) -> str:
-    host, found = machine(), versions()
     return "\n".join([
         "# Radiomic features: CPU seconds" + (" (a rehearsal, not a measurement)" if quick else ""), "",
         f"A sphere in smoothed noise, 40 bins, all classes, features averaged over directions. Ours: the fastest of "
         f"{repeats} rounds; mirp: one round after a small one, with its reading of two NIfTI files (it also gives "
         f"Moran's I and Geary's C). The load average at the end was {os.getloadavg()[0]:.1f}.", "",
-        f"- machine: {host['processor']}, {host['cores']} cores, {host['memory_gib']} GiB, {host['system']}",
-        f"- date: {datetime.now(UTC).isoformat(timespec='minutes')}",
-        f"- commit: {commit() or 'not a checkout'}",
-        f"- versions: {', '.join(f'{name} {value}' for name, value in found.items())}",
-        f"- command: `{' '.join(['python', 'benchmarks/radiomics.py', *sys.argv[1:]])}`", "",
+        *origin(command_of("radiomics.py")), "",
         *_table(["region", "ours, CPU s", "mirp, CPU s", "ratio", "features, ours / mirp", "equal"], lines), "",
         f"By class, {lines[-1][0]}:", "",
         *_table(["class", "CPU s"], classes), "",

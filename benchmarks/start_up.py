@@ -11,11 +11,11 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
+from measured import command_of, origin
+
 from radloom.files import write_text
-from radloom.runfolder import commit, machine, versions
 
 HERE = Path(__file__).resolve().parent
 HEAVY = ("torch", "monai", "lightning", "lightning_fabric", "pandas", "scipy", "matplotlib", "SimpleITK", "nilearn",
@@ -83,16 +83,11 @@ def _line(name: str, starts: list[Start]) -> str:
 
 
 def _page(lines: list[str], runs: int) -> str:
-    host, found = machine(), versions()
     return "\n".join([
         "# Start-up: seconds of the whole process, and the heavy packages that it loads", "",
         f"Median of {runs} fresh processes after one that fills Python's caches; they take turns. The load average at "
         f"the end was {os.getloadavg()[0]:.1f}. Looked for: {', '.join(HEAVY)}.", "",
-        f"- machine: {host['processor']}, {host['cores']} cores, {host['memory_gib']} GiB, {host['system']}",
-        f"- date: {datetime.now(UTC).isoformat(timespec='minutes')}",
-        f"- commit: {commit() or 'not a checkout'}",
-        f"- versions: {', '.join(f'{name} {value}' for name, value in found.items())}",
-        f"- command: `{' '.join(['python', 'benchmarks/start_up.py', *sys.argv[1:]])}`", "",
+        *origin(command_of("start_up.py")), "",
         "| start | wall, s | lowest-highest | CPU, s | heavy packages loaded |",
         "| --- | --- | --- | --- | --- |", *lines, "",
     ])  # fmt: skip

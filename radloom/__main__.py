@@ -19,10 +19,13 @@ _DISK = {
 
 def main() -> None:
     """Runs the command line."""
-    from radloom.cli import app
-
     try:
+        from radloom.cli import app  # loading takes long enough to be interrupted
+
         app(standalone_mode=True)
+    except KeyboardInterrupt:
+        print("radloom: interrupted before anything was done.", file=sys.stderr)
+        sys.exit(_INTERRUPTED)
     except RadloomError as error:
         sys.exit(f"radloom: {error}")
     except SystemExit as end:

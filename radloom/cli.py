@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
     from radloom.runfolder import RunFolder
+    from radloom.starting import Order
     from radloom.system import Recipe
 
 app = typer.Typer(
@@ -51,16 +52,12 @@ def _changes(settings: list[str] | None) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def _begun(
-    name: str, data: Path, out: Path, size: str, dims: int, seed: int, settings: list[str] | None, resume: bool,
-    splits: tuple[str, ...],
-) -> tuple[RunFolder, Recipe, Fabric]:  # fmt: skip
+def _begun(order: Order) -> tuple[RunFolder, Recipe, Fabric]:
     from radloom.starting import started_everywhere
     from radloom.training.hardware import launched_fabric
 
-    changes, fabric = _changes(settings), launched_fabric()
-    folder, recipe = started_everywhere(fabric, name, data, out, size=size, dims=dims, seed=seed, changes=changes,
-                                        resume=resume, splits=splits)  # fmt: skip
+    fabric = launched_fabric()
+    folder, recipe = started_everywhere(fabric, order)
     return folder, recipe, fabric
 
 
@@ -135,8 +132,9 @@ def train(
     Under torchrun: on several processes, GPUs or machines.
     """
     from radloom.pipeline import trained
+    from radloom.starting import Order
 
-    folder, recipe, fabric = _begun(name, data, out, size, dims, seed, settings, resume, splits=("train",))
+    folder, recipe, fabric = _begun(Order(name, data, out, size, dims, seed, _changes(settings), resume))
     trained(folder, recipe, fabric)
     if fabric.is_global_zero:
         text = f"{folder.weights}\nnext: radloom draw {quote(str(out))}"
@@ -222,8 +220,10 @@ def run(
     The main job; prints the path of the report.
     """
     from radloom.pipeline import run_all
+    from radloom.starting import Order
 
-    folder, recipe, fabric = _begun(name, data, out, size, dims, seed, settings, resume, splits=("train", "test"))
+    order = Order(name, data, out, size, dims, seed, _changes(settings), resume, splits=("train", "test"))
+    folder, recipe, fabric = _begun(order)
     path = run_all(folder, recipe, fabric)
     if fabric.is_global_zero:
         print_answer({"report": path, "next": folder.path / "next.txt"}, json, f"{path}")

@@ -90,8 +90,11 @@ def phantoms(json: Json = False) -> None:
 
 @app.command()
 def build(
-    folders: Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="Folders of cases (BraTS, BIDS, plain).")],
+    folders: Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="Folders of cases.")],
     out: Out,
+    layout: Annotated[
+        str | None, typer.Option("--layout", metavar="NAME", help="A public data set; see `radloom data layouts`.")
+    ] = None,
     mapping: Annotated[
         Path | None, typer.Option("--map", metavar="FILE", help="CSV with columns pattern,column.")
     ] = None,
@@ -101,18 +104,36 @@ def build(
 ) -> None:
     """Recognise the images in folders; write cohort.csv.
 
-    Nothing is resampled unless asked for.
+    Nothing is resampled unless asked for. A file that does not fit is named, and nothing is written.
     """
     from radloom.data.build import build as built
 
     spacing_mm = _numbers(spacing, "--spacing", 3)
-    cohort = built(folders, out, mapping=mapping, spacing_mm=spacing_mm, like=like)  # pyright: ignore
+    cohort = built(folders, out, layout=layout, mapping=mapping, spacing_mm=spacing_mm, like=like)  # pyright: ignore
     columns = ", ".join(cohort.image_columns)
     text = f"{len(cohort)} cases of {len(cohort.patients)} patients with {columns}"
     synthetic = sum(map(len, cohort.about.get("synthetic", {}).values()))
     text += f"; {synthetic} of their images are synthetic" if synthetic else ""
-    found = {"cohort": out, "cases": cohort.ids, "columns": cohort.image_columns, "synthetic": synthetic}
+    read_as = sorted(set(cohort.about["built_from"].values()))
+    text += f"; read as {', '.join(read_as)}"
+    found = {
+        "cohort": out, "cases": cohort.ids, "columns": cohort.image_columns, "synthetic": synthetic, "layouts": read_as,
+    }  # fmt: skip
     print_answer(found, json, f"{text}\nnext: radloom data audit {quote(str(out))}")
+
+
+@app.command()
+def layouts(json: Json = False) -> None:
+    """List the folder layouts that build knows.
+
+    With licences, to be checked with the publisher.
+    """
+    from radloom.data.layouts import load, names
+
+    found = {name: load(name) for name in names()}
+    rows = [{"name": name, "title": one.title, "looks_like": one.looks_like, "licence": one.licence,
+             "notes": one.notes} for name, one in found.items()]  # fmt: skip
+    print_answer(rows, json, "\n".join(f"{name:12} {one.title} ({one.licence})" for name, one in found.items()))
 
 
 @app.command()

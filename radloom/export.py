@@ -22,9 +22,9 @@ _MODALITIES = {"image.ct": "CT", "image.pet": "PT"}  # every other image is an M
 def export_dicom(run: Path, out: Path, *, burn_in: str = "") -> list[Path]:
     """The new folders of DICOM files, one for each drawn image of the run; `burn_in` is drawn into every slice.
 
-    Patient and study come from the source series where the cohort's images are DICOM; images that `data build`
-    resampled return to the grid of the source's files. Raises RadloomError when
-    nothing was drawn or `out` exists.
+    Patient and study come from the source series where the cohort's images are DICOM, else each case is one study;
+    images that `data build` resampled return to the grid of the source's files. Raises RadloomError when nothing was
+    drawn or `out` exists.
     """
     RunFolder.open(run)
     sidecars = sorted((run / "samples").glob("*.json"))
@@ -51,7 +51,7 @@ def export_dicom(run: Path, out: Path, *, burn_in: str = "") -> list[Path]:
             image = on_source_grid(drawn, cohorts[table], about["case"], about["condition"][0])
             write_series(image, temporary / place, provenance=provenance, source=source,
                          modality=_MODALITIES.get(about["key"], "MR"),
-                         description=contrast.upper(), burnt_in=burn_in)  # fmt: skip
+                         description=contrast.upper(), examination=about["case"], burnt_in=burn_in)  # fmt: skip
             names.append(place)
     return [out / name for name in names]
 

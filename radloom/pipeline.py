@@ -13,7 +13,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from radloom.data.cohort import Cohort, table_path
-from radloom.data.provenance import note_source, refuse_other_source
+from radloom.data.provenance import refuse_other_source
 from radloom.errors import RadloomError
 from radloom.files import write_text
 from radloom.runfolder import RunFolder
@@ -118,11 +118,8 @@ def drawn(
     refuse_other_source(folder.path / "samples", chosen, table)
     from radloom.sampling import draw
 
-    done = draw(recipe, folder, cohort, fabric, seed=record["seed"] if seed is None else seed, draws=draws,
+    return draw(recipe, folder, cohort, fabric, table=table, seed=record["seed"] if seed is None else seed, draws=draws,
                 cases=chosen)  # fmt: skip
-    if fabric.is_global_zero:
-        note_source(folder.path / "samples", done, table)
-    return done
 
 
 def _refuse_own_names(record: Mapping[str, Any], cases: Sequence[str], table: Path) -> None:

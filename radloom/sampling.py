@@ -47,12 +47,14 @@ def draw(
     cohort: Cohort,
     fabric: Fabric,
     *,
+    table: Path,
     seed: int,
     draws: int = 1,
     cases: Sequence[str] | None = None,
 ) -> list[str]:
     """Draws the targets of these cases (all of the test split unless given) into samples/; returns their ids.
 
+    table: the cohort's file, which every image names as its source.
     A case's images depend on (seed, case, draw) alone: not on the other cases, nor on the number of processes.
     """
     started = time.perf_counter()
@@ -66,7 +68,7 @@ def draw(
         prepared = recipe.system.task.read(cohort, case)
         for number in range(draws):
             rng = torch_stream(seed, "draw", case, number, device=fabric.device)
-            _write(folder, record, cohort, prepared, _drawn(recipe, model, prepared, rng), number, seed)
+            _write(folder, record, table, prepared, _drawn(recipe, model, prepared, rng), number, seed)
     fabric.barrier()
     if fabric.is_global_zero:
         folder.add_stage("draw", time.perf_counter() - started)
@@ -85,11 +87,10 @@ def _drawn(recipe: Recipe, model: Model, prepared: Prepared, rng: torch.Generato
 
 
 def _write(
-    folder: RunFolder, record: dict[str, Any], cohort: Cohort, prepared: Prepared, drawn: np.ndarray, number: int,
+    folder: RunFolder, record: dict[str, Any], table: Path, prepared: Prepared, drawn: np.ndarray, number: int,
     seed: int,
 ) -> None:  # fmt: skip
     """Writes each target in the training patients' typical scanner units, on the grid of the case's own files."""
-    own = cohort.root == Path(record["cohort"]).parent
     for key, voxels in zip(record["target"], drawn, strict=True):
         typical = record["scale"][key]
         scale = Rescale(typical["offset"], typical["scale"])
@@ -101,7 +102,7 @@ def _write(
             "case": prepared.case, "patient": prepared.patient,
             "draw": number, "key": key, "seed": seed, "condition": record["inputs"], "split_hash": record["split_hash"],
             "weights_sha256": record["weights_sha256"], "unit": "1", "scale": typical,
-            "source": record["cohort"] if own else str(cohort.root),
+            "source": str(table),
         }  # fmt: skip
         write_json(stem.with_name(stem.name + ".json"), sidecar)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, asdict, fields
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -38,73 +38,67 @@ def opened(run: Path) -> tuple[RunFolder, Recipe]:
     return folder, folder.recipe(system)
 
 
-def started(
-    name: str,
-    data: Path,
-    out: Path,
-    *,
-    size: str,
-    dims: int,
-    seed: int,
-    changes: Mapping[str, Any],
-    resume: bool,
-    splits: Sequence[str] = ("train",),
-) -> tuple[RunFolder, Recipe]:
+@dataclass(frozen=True)
+class Order:
+    """A run as it was asked for.
+
+    changes: settings of the system by name. resume: whether a run at `out` may be continued. splits: those that must
+    not be empty.
+    """
+
+    system: str
+    data: Path
+    out: Path
+    size: str
+    dims: int
+    seed: int
+    changes: Mapping[str, Any]
+    resume: bool = False
+    splits: tuple[str, ...] = ("train",)
+
+
+def started(order: Order) -> tuple[RunFolder, Recipe]:
     """A new run folder, or with `resume` the one at `out` when it holds a run of the same recipe, seed and cohort.
 
-    Raises RadloomError, before anything is written, when the cohort lacks what the job needs. splits: those that
-    must not be empty.
+    Raises RadloomError, before anything is written, when the cohort lacks what the job needs.
     """
-    recipe = load(name).resolve(size, dims, changes)
-    if resume and (out / "run.json").is_file():
-        return _continued(recipe, data, out, seed)
-    cohort = Cohort.read(data)
-    for split in splits:
+    recipe = load(order.system).resolve(order.size, order.dims, order.changes)
+    if order.resume and (order.out / "run.json").is_file():
+        return _continued(recipe, order)
+    cohort, table = Cohort.read(order.data), table_path(order.data)
+    for split in order.splits:
         if not len(cohort.where(split)):
-            raise RadloomError(f'no case of {table_path(data)} has split "{split}"',
-                               do=f"run `radloom data split {quote(str(data))}`")  # fmt: skip
-    for split in ("train", "val", *splits):
+            raise RadloomError(f'no case of {table} has split "{split}"',
+                               do=f"run `radloom data split {quote(str(order.data))}`")  # fmt: skip
+    for split in ("train", "val", *order.splits):
         cohort.where(split).require(recipe.system.task.keys)
     found = leak(cohort)
     if found:
         raise found
-    return RunFolder.create(out, recipe, cohort, table_path(data), seed=seed), recipe
+    return RunFolder.create(order.out, recipe, cohort, table, seed=order.seed), recipe
 
 
-def _continued(recipe: Recipe, data: Path, out: Path, seed: int) -> tuple[RunFolder, Recipe]:
-    folder, recorded = opened(out)
+def _continued(recipe: Recipe, order: Order) -> tuple[RunFolder, Recipe]:
+    folder, recorded = opened(order.out)
     record = folder.record()
     pairs = {"system": (recorded.system.name, recipe.system.name), "--size": (recorded.size, recipe.size),
-             "--dims": (recorded.dims, recipe.dims), "--seed": (record["seed"], seed),
-             "--data": (record["cohort"], str(table_path(data).resolve()))}  # fmt: skip
+             "--dims": (recorded.dims, recipe.dims), "--seed": (record["seed"], order.seed),
+             "--data": (record["cohort"], str(table_path(order.data).resolve()))}  # fmt: skip
     before, now = (dict(r.settings) | asdict(r.training) for r in (recorded, recipe))
     if recorded.system is recipe.system:
         pairs |= {f"--set {key}": (before.get(key), now.get(key)) for key in before | now}
     other = [f"{key} {theirs} and not {ours}" for key, (theirs, ours) in pairs.items() if theirs != ours]
     if other:
-        raise RadloomError(f"{out} was begun with {', '.join(other[:4])}", do="choose another --out",
+        raise RadloomError(f"{order.out} was begun with {', '.join(other[:4])}", do="choose another --out",
                            expected="the command that began the run, with --resume added")  # fmt: skip
     return folder, recorded
 
 
-def started_everywhere(
-    fabric: Fabric,
-    name: str,
-    data: Path,
-    out: Path,
-    *,
-    size: str,
-    dims: int,
-    seed: int,
-    changes: Mapping[str, Any],
-    resume: bool,
-    splits: Sequence[str] = ("train",),
-) -> tuple[RunFolder, Recipe]:
+def started_everywhere(fabric: Fabric, order: Order) -> tuple[RunFolder, Recipe]:
     """`started` on the first process; the others open what it made."""
     if fabric.is_global_zero:
-        found = started(name, data, out, size=size, dims=dims, seed=seed, changes=changes, resume=resume,
-                        splits=splits)  # fmt: skip
+        found = started(order)
         fabric.barrier()
         return found
     fabric.barrier()
-    return opened(out)
+    return opened(order.out)

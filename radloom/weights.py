@@ -30,9 +30,7 @@ def load_tensors(model: torch.nn.Module, path: Path) -> None:
         saved = load_file(path)
     except (OSError, SafetensorError) as error:
         raise RadloomError(f"cannot read weights {path}: {error}", do="train the run first") from error
-    own = model.state_dict()
-    if saved.keys() != own.keys() or any(saved[name].shape != own[name].shape for name in own):
-        raise RadloomError(f"{path} holds the weights of another model", expected="the settings in run.json")
-    with torch.no_grad():
-        for name, value in own.items():
-            value.copy_(saved[name])
+    try:
+        model.load_state_dict(saved)  # what a model learns the shape of from data, it sizes by the file
+    except RuntimeError as error:  # torch's word for a name or a shape that does not match
+        raise RadloomError(f"{path} holds the weights of another model", expected="the settings in run.json") from error

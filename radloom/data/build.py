@@ -10,10 +10,11 @@ from typing import Any
 import pandas as pd
 
 from radloom import io
+from radloom.data import layouts
 from radloom.data.cohort import Cohort, check_one_grid
 from radloom.data.entries import Entry, Found
 from radloom.data.faults import FIXED, is_path_column
-from radloom.data.layouts import bids, brats, plain
+from radloom.data.layout import Layout, matching
 from radloom.data.mapping import mapped, read_mapping
 from radloom.data.provenance import origin, sidecar
 from radloom.data.transforms import resampled_like, resampled_to_spacing
@@ -21,7 +22,7 @@ from radloom.errors import RadloomError
 from radloom.files import whole_folder, write_json
 from radloom.types import Case, Image
 
-LAYOUTS = (brats, bids, plain)
+GENERAL = ("bids", "plain")  # tried in this order, after the layouts of single data sets
 _ORDER = ("t1", "t1c", "t2", "flair", "pd", "dir", "ct", "pet")
 
 
@@ -41,23 +42,31 @@ def build(
     folders: Sequence[Path],
     out: Path,
     *,
+    layout: str | None = None,
     mapping: Path | None = None,
     spacing_mm: tuple[float, float, float] | None = None,
     like: str | None = None,
 ) -> Cohort:
     """The cohort of all cases in the folders, written to `out` (cohort.csv, cohort.json, images/) whole or not at all.
 
+    layout: the name of the layout that the folders have (see `layouts`); without it the layout is recognised.
     mapping: a table of name patterns in place of the known layouts (see `mapping.py`).
     spacing_mm, like: bring all entries of a case onto one grid (see `Grid`); without both nothing is resampled and
     a case with different grids is refused.
     """
     _check_places(folders, out)
     folders = [folder.resolve() for folder in folders]  # the table's paths hold no ".."
+    if mapping is not None and layout is not None:
+        raise RadloomError("both a layout and a mapping were named", expected="--layout or --map", do="leave one out")
     rules = None if mapping is None else read_mapping(mapping)
-    read = [(folder, *(("mapping", mapped(folder, rules)) if rules else _recognised(folder))) for folder in folders]
+    read = [
+        (folder, *(("mapping", mapped(folder, rules)) if rules else _recognised(folder, layout))) for folder in folders
+    ]
     cases = _by_case([(folder, entries) for folder, _, entries in read])
     grid = Grid(like or "", spacing_mm) if like or spacing_mm else None
     about: dict[str, Any] = {"built_from": {str(folder): layout for folder, layout, _ in read}}
+    if licences := {name: layouts.load(name).licence for _, name, _ in read if name not in ("mapping", *GENERAL)}:
+        about["licences"] = licences
     labels = {case: {e.column: str(e.labels) for e in entries if e.labels} for case, entries in cases.items()}
     if any(labels.values()):
         about["labels"] = {case: maps for case, maps in labels.items() if maps}
@@ -85,16 +94,38 @@ def _check_places(folders: Sequence[Path], out: Path) -> None:
             raise RadloomError(f"there is no folder {folder}", expected="a folder of images")
 
 
-def _recognised(folder: Path) -> tuple[str, list[Entry]]:
-    """The name of the first layout that knows the folder, and its entries."""
-    for layout in LAYOUTS:
-        entries = layout.recognise(folder)
+def _recognised(folder: Path, layout: str | None) -> tuple[str, list[Entry]]:
+    """The layout's name and the folder's entries; the layout that knows the folder unless one is named."""
+    if layout is not None:
+        entries = layouts.load(layout).recognise(folder)
+        if not entries:
+            raise RadloomError(
+                f"{folder} does not look like {layouts.load(layout).title}",
+                expected=f"files such as {layouts.load(layout).looks_like}",
+                do="leave --layout out, or describe the names with --map",
+            )
+        return layout, entries
+    for name in (*_marked(folder), *GENERAL):
+        entries = layouts.load(name).recognise(folder)
         if entries:
-            return layout.__name__.rsplit(".", 1)[-1], entries
+            return name, entries
     raise RadloomError(
         f"{folder} holds no image",
         expected=f"DICOM series or files that end in {' '.join(io.NIFTI + io.ITK + io.RASTER + io.RAW)}",
     )
+
+
+def _marked(folder: Path) -> list[str]:
+    """The one data set whose marks the folder carries; none is [], several are refused."""
+    known: dict[str, Layout] = {name: layouts.load(name) for name in layouts.names() if name not in GENERAL}
+    found = matching(folder, known)
+    if len(found) > 1:
+        raise RadloomError(
+            f"{folder} holds files of several data sets: {', '.join(found)}",
+            expected="one data set in a folder",
+            do=f"name the folder of one, or say which to take with --layout {found[0]}",
+        )
+    return found
 
 
 def _by_case(read: Sequence[tuple[Path, list[Entry]]]) -> dict[str, list[Entry]]:
@@ -160,7 +191,7 @@ def _build_case(
         image = images[entry.column]
         source = str(entry.found.path)
         row[entry.column] = source
-        if image is not originals[entry.column] or entry.found.files:
+        if image is not originals[entry.column] or entry.found.files or entry.found.read:
             row[entry.column] = f"images/{case}/{entry.column}.nii.gz"
             (out / "images" / case).mkdir(parents=True, exist_ok=True)
             io.write(image, out / row[entry.column])
@@ -193,6 +224,8 @@ def _note_origins(about: dict[str, Any], case: str, entries: Sequence[Entry], ro
 
 def _read(found: Found, column: str) -> Image:
     kind = "label" if column.startswith("mask.") else "intensity"
+    if found.read is not None:
+        return found.read()
     if found.files:
         from radloom.io.dicom import read_series
 
@@ -229,7 +262,7 @@ def _voxel_mm3(image: Image) -> float:
 def _table(rows: Sequence[Mapping[str, str]]) -> pd.DataFrame:
     """The rows with the fixed columns first, then images in the usual order of contrasts, masks, and the rest."""
     columns = {column for row in rows for column in row} - set(FIXED)
-    kinds = ("image", "mask", "label")
+    kinds = ("image", "mask", "label", "time", "event", "text")
 
     def place(column: str) -> tuple[int, int, str]:
         kind, name = column.split(".", 1)

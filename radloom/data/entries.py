@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from radloom import io
 from radloom.data.labels import LabelMap
 from radloom.errors import RadloomError
+from radloom.types import Image
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class Found:
     path: the file or the series' folder. files: the series' files where the folder holds several series.
     title: the words that may say what it is: the file's name, or the series' folder and description.
     dicom_patient, vendor, uid: the DICOM PatientID, Manufacturer and SeriesInstanceUID.
+    read: makes the image where `io` cannot read it from the file as it is; the cohort then holds a copy.
     """
 
     parts: tuple[str, ...]
@@ -29,16 +32,25 @@ class Found:
     dicom_patient: str = ""
     vendor: str = ""
     uid: str = ""
+    read: Callable[[], Image] | None = field(default=None, compare=False)
 
     @property
     def name(self) -> str:
         """What a person finds it by."""
         return f"{self.path} ({self.title})" if self.files else str(self.path)
 
+    @property
+    def all_files(self) -> tuple[Path, ...]:
+        """The image file, or every file of the series."""
+        if self.files or not self.is_series:
+            return self.files or (self.path,)
+        inside = (file for file in self.path.rglob("*") if file.is_file() and not file.name.startswith("."))
+        return tuple(sorted(file for file in inside if io.extension(file) in ("", *io.DICOM) and io.is_image(file)))
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Entry:
-    """One cell of the cohort table to be: an image that was found, or a word (`text`).
+    """One cell of the cohort table to be: an image that was found, or a word (`text`), also of site and vendor.
 
     labels: what the mask's values mean; None keeps them.
     """

@@ -12,7 +12,7 @@ from radloom import io
 from radloom.data.cohort import Cohort
 from radloom.data.faults import SPLITS
 from radloom.errors import RadloomError
-from radloom.files import read_json, write_json
+from radloom.files import read_json
 
 
 @dataclass(frozen=True)
@@ -82,14 +82,6 @@ def leak(cohort: Cohort) -> RadloomError | None:
     return RadloomError(f"{first.case} {first.column} {first.what}", expected="a generator that never saw them",
                         do="take these patients out of val and test, or draw with a run whose training split "
                         "has none of them")  # fmt: skip
-
-
-def note_source(samples: Path, cases: Sequence[str], table: Path) -> None:
-    """Writes into the sidecars of these cases which table they were drawn from."""
-    for path in _sidecars(samples, cases):
-        notes = read_json(path)
-        if notes.get("source") != str(table):
-            write_json(path, {**notes, "source": str(table)})
 
 
 def refuse_other_source(samples: Path, cases: Sequence[str], table: Path) -> None:

@@ -55,8 +55,13 @@ def source_headers(source: Series | None) -> list[Dataset]:
     return headers
 
 
-def series_module(mark: str, modality: str, description: str, salt: list[str], originals: list[Dataset]) -> Dataset:
-    """What all slices share: patient and study of the source (else clearly made up ones), series, equipment."""
+def series_module(
+    mark: str, modality: str, description: str, salt: list[str], study: list[str], originals: list[Dataset]
+) -> Dataset:
+    """What all slices share: patient and study of the source (else clearly made up ones), series, equipment.
+
+    salt: what the series' UID is made from. study: what study and frame of reference are made from without a source.
+    """
     from pydicom import Dataset
     from pydicom.uid import generate_uid
 
@@ -68,7 +73,7 @@ def series_module(mark: str, modality: str, description: str, salt: list[str], o
                 _copy_element(originals[0], shared, name)
     else:
         shared.PatientName, shared.PatientID = f"{mark}^{salt[0][:40]}", f"{mark}-{salt[3][:40]}"
-        shared.StudyInstanceUID = generate_uid(entropy_srcs=[*salt, "study"])
+        shared.StudyInstanceUID = generate_uid(entropy_srcs=[*study, "study"])
         shared.StudyDescription = f"{mark}: no patient"
     for name in _EMPTY_IF_UNKNOWN:
         if name not in shared:
@@ -86,7 +91,7 @@ def series_module(mark: str, modality: str, description: str, salt: list[str], o
     else:
         shared.pop("PatientOrientation", None)  # the slice's position and directions say it better
         known = originals[0].get("FrameOfReferenceUID") if originals else None
-        shared.FrameOfReferenceUID = known or generate_uid(entropy_srcs=[*salt, "frame of reference"])
+        shared.FrameOfReferenceUID = known or generate_uid(entropy_srcs=[*study, "frame of reference"])
         for name in ("PatientPosition", "PositionReferenceIndicator"):
             if name not in shared:
                 setattr(shared, name, "HFS" if name == "PatientPosition" else "")

@@ -57,6 +57,7 @@ def write_series(
     source: Series | None = None,
     modality: str = "MR",
     description: str = "",
+    examination: str = "",
     burnt_in: str = "",
 ) -> None:
     """Writes one file per slice into `folder`, all or none, on the image's own grid.
@@ -68,6 +69,8 @@ def write_series(
     source: the series that the image was computed from; patient, study and frame of reference are copied from it, and
         each slice refers to the source slice at its position, or to all slices where the grids differ.
     description: stands in SeriesDescription behind the mark.
+    examination: what the series of one examination share where there is no source: they become one study in one frame
+        of reference. "" makes a study of this series alone.
     burnt_in: a text to draw into the top left corner of every slice, such as "SYNTHETIC"; "" draws nothing.
     Slices lie as in the source, else across the axis of the largest spacing. UIDs depend on content and provenance
     alone: the same export gives the same files. Acquisition parameters are never copied: nobody acquired the image.
@@ -91,7 +94,8 @@ def write_series(
     if burnt_in:
         stored = replace(stored, values=modules.with_text(stored.values, burnt_in))
     salt = _salt(stored, laid, provenance, source, modality, description)
-    series = modules.series_module(provenance.mark, modality, description, salt, originals)
+    study = [provenance.run, provenance.weights_sha256, examination] if examination else salt
+    series = modules.series_module(provenance.mark, modality, description, salt, study, originals)
     with whole_folder(Path(folder)) as temporary:
         for k in range(laid.shape[2]):
             dataset = modules.copied(series)

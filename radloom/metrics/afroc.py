@@ -16,6 +16,7 @@ import numpy as np
 
 from radloom.errors import RadloomError
 from radloom.metrics.arrays import Number
+from radloom.stats.reader_study import psi
 
 Count = int | np.integer
 Weights = Sequence[float] | np.ndarray
@@ -235,6 +236,51 @@ def lroc(reader: ReaderMarks, *, fpf: Number = 0.2) -> Lroc:
     pcl = y[at - 1] + (fpf - x[at - 1]) / step * (y[at] - y[at - 1])
     area = np.trapezoid(np.append(y[:at], pcl), np.append(x[:at], fpf))
     return Lroc(float(pcl), float(area))
+
+
+def wafroc_kernel(reader: ReaderMarks) -> np.ndarray:
+    """What `wafroc` is the mean of: (diseased, normal) of sum over lesions W_kl psi(X_i, Y_kl), each in [0, 1].
+
+    For `radloom.stats.pair_study`, with the kernel of every reader in every modality; blind to whether the cases stand
+    in the same order for all of them. No normal case: RadloomError.
+
+    >>> wafroc_kernel(ReaderMarks([[0.5], [-np.inf]], [False, True], [[0.9, -np.inf]], [[0.8, 0.2]])).tolist()
+    [[0.8]]
+    """
+    return _kernel(reader, reader.weights)
+
+
+def afroc_kernel(reader: ReaderMarks) -> tuple[np.ndarray, np.ndarray]:
+    """What `afroc` is the weighted mean of: (diseased, normal) of mean over lesions psi(X_i, Y_kl), and (diseased,).
+
+    The second, each case's number of lesions, is the `weights` of `radloom.stats.pair_study`.
+
+    >>> afroc_kernel(ReaderMarks([[0.5], [-np.inf]], [False, True], [[0.9, -np.inf]], [[0.8, 0.2]]))
+    (array([[0.5]]), array([2]))
+    """
+    lesions = ~np.isnan(reader.ll)
+    count = lesions.sum(axis=1)
+    return _kernel(reader, lesions / count[:, None]), count
+
+
+def some_cases(reader: ReaderMarks, cases: Sequence[int] | np.ndarray) -> ReaderMarks:
+    """The marks on the cases with these indices, repeated where an index is: for `radloom.stats.figure_study`.
+
+    >>> reader = ReaderMarks([[0.5], [0.7], [0.1]], [False, True, True], [[0.9], [0.2]], [[1], [1]])
+    >>> some_cases(reader, [0, 2]).ll.tolist()
+    [[0.2]]
+    """
+    chosen = np.asarray(cases, np.intp)
+    diseased = reader.diseased[chosen]
+    rows = (np.cumsum(reader.diseased) - 1)[chosen][diseased]
+    return ReaderMarks(reader.nl[chosen], diseased, reader.ll[rows], reader.weights[rows])
+
+
+def _kernel(reader: ReaderMarks, weights: np.ndarray) -> np.ndarray:
+    """(diseased, normal): each diseased case's weighted sum of psi over its lesions; what is no lesion weighs 0."""
+    normal, (cases, lesions) = _normal_ratings(reader), reader.ll.shape
+    pairs = psi(normal, reader.ll.ravel()).reshape(cases, lesions, len(normal))
+    return np.einsum("kl,kln->kn", weights, pairs)
 
 
 def _normal_ratings(reader: ReaderMarks) -> np.ndarray:

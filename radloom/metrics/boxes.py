@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from radloom.errors import RadloomError
-from radloom.stats.auc import plain
+from radloom.stats.numbers import plain
 
 Boxes = Any  # (n, 4) x0 y0 x1 y1 or (n, 6) x0 y0 z0 x1 y1 z1, numpy, torch or nested lists; no type names them all
 

@@ -18,8 +18,8 @@ from radloom.errors import RadloomError
 from radloom.metrics.arrays import Number
 from radloom.metrics.calibration import brier, calibration_slope, ece
 from radloom.metrics.roc import auc, partial_auc, roc_curve
-from radloom.stats.auc import plain
 from radloom.stats.intervals import Interval, wilson
+from radloom.stats.numbers import plain
 
 __all__ = [
     "Confusion",

@@ -115,8 +115,9 @@ def squared_distances(centre: np.ndarray, arithmetic: Arithmetic) -> Callable[[n
     kind = np.dtype(arithmetic)
 
     def from_products(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        a, b = (np.subtract(z, centre, dtype=np.result_type(z, kind)).astype(kind, copy=False) for z in (x, y))
-        squared = a @ b.T
+        a = np.subtract(x, centre, dtype=np.result_type(x, kind)).astype(kind, copy=False)
+        b = a if x is y else np.subtract(y, centre, dtype=np.result_type(y, kind)).astype(kind, copy=False)
+        squared = a @ b.T  # of one array with itself the BLAS computes half
         squared *= -2
         squared += np.einsum("ij,ij->i", a, a)[:, None]
         squared += np.einsum("ij,ij->i", b, b)

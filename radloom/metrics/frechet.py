@@ -146,33 +146,39 @@ def _gaussian(given: Features | Moments, name: str) -> _Gaussian:
     x = as_features(given, name, fewest=2)
     if len(x) <= x.shape[1]:
         mean = centre_of(x)
-        rows = (x - mean) / np.sqrt(len(x) - 1)
-        return _Gaussian(len(x), mean, float(np.sum(rows**2)), None, rows)
+        rows = x - mean
+        rows /= np.sqrt(len(x) - 1)
+        return _Gaussian(len(x), mean, float(np.vdot(rows, rows)), None, rows)
     return _gaussian(Moments.of(x), name)
 
 
 def _trace_of_root(a: _Gaussian, b: _Gaussian) -> float:
     """Tr (S_a S_b)^1/2, the sum of the singular values of A B^T with A^T A = S_a and B^T B = S_b."""
-    import torch
-
     if a.covariance is not None and b.covariance is not None:
-        factor, failed = torch.linalg.cholesky_ex(torch.from_numpy(a.covariance))
-        if not failed:
-            # eigenvalues of L^T S_b L cost half of what the singular values do
-            squares = torch.linalg.eigvalsh(factor.T @ torch.from_numpy(b.covariance) @ factor)
-            if squares[0] > _SHAKY * squares[-1]:
-                return float(squares.sqrt().sum())
+        squares = _squares(a.covariance, b.covariance)
+        if squares is not None and squares[0] > _SHAKY * squares[-1]:
+            return float(np.sqrt(squares).sum())
     left, right = (_root(z) for z in (a, b))
-    return float(torch.linalg.svdvals(torch.from_numpy(left @ right.T)).sum())
+    return float(np.linalg.svd(left @ right.T, compute_uv=False).sum())
+
+
+def _squares(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
+    """The eigenvalues of L^T b L with a = L L^T, lowest first, a third of the work of singular values; None: no L."""
+    from scipy.linalg import eigvalsh, get_lapack_funcs
+
+    potrf, sygst = get_lapack_funcs(("potrf", "sygst"), (a, b))
+    factor, failed = potrf(a, lower=1, clean=0)
+    if failed:
+        return None
+    product, _ = sygst(b, factor, itype=2, lower=1)  # both triangular: a quarter of two matrix products
+    return eigvalsh(product, lower=True, overwrite_a=True, check_finite=False, driver="evd")
 
 
 def _root(z: _Gaussian) -> np.ndarray:
     """Rows C (r, d) with C^T C the covariance and r no more than its rank can be."""
     if z.rows is not None:
         return z.rows
-    import torch
-
     assert z.covariance is not None
-    values, vectors = (part.numpy() for part in torch.linalg.eigh(torch.from_numpy(z.covariance)))
+    values, vectors = np.linalg.eigh(z.covariance)
     kept = values > max(values[-1], 0) * len(values) * np.finfo(float).eps  # the others are rounding
     return (vectors[:, kept] * np.sqrt(values[kept])).T

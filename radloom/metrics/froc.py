@@ -20,12 +20,15 @@ from radloom.metrics.afroc import (
     ReaderMarks,
     afroc,
     afroc1,
+    afroc_kernel,
     froc_area,
     hr_auc,
     lroc,
     marks_from_table,
+    some_cases,
     wafroc,
     wafroc1,
+    wafroc_kernel,
 )
 from radloom.metrics.arrays import Number
 from radloom.stats.intervals import FEWEST, Interval
@@ -39,6 +42,7 @@ __all__ = [
     "ReaderMarks",
     "afroc",
     "afroc1",
+    "afroc_kernel",
     "cpm",
     "cpm_ci",
     "froc",
@@ -48,8 +52,10 @@ __all__ = [
     "marks_from_table",
     "match_marks",
     "sensitivity_at",
+    "some_cases",
     "wafroc",
     "wafroc1",
+    "wafroc_kernel",
 ]
 
 RATES = (1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8)  # false positives per scan at which LUNA16 reads the curve

@@ -154,7 +154,9 @@ def _polynomial(degree: int, offset: Number, d: int) -> Kernel:
         raise RadloomError(f"degree={degree}", expected="1 or more")
 
     def kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        base = x.astype(np.float64, copy=False) @ y.astype(np.float64, copy=False).T
+        left = x.astype(np.float64, copy=False)
+        right = left if x is y else y.astype(np.float64, copy=False)
+        base = left @ right.T  # of one array with itself the BLAS computes half
         base /= d
         base += offset
         powers = base.copy()
@@ -194,7 +196,8 @@ def _within(x: np.ndarray, kernel: Kernel, weights: np.ndarray, block: int) -> n
     parts = list(blocks(len(x), block))
     for number, i in enumerate(parts):
         for j in parts[number:]:
-            values = kernel(x[i], x[j])
+            rows = x[i]
+            values = kernel(rows, rows if i == j else x[j])
             if i == j:
                 np.fill_diagonal(values, 0)
             total += (1 if i == j else 2) * _weighted(values, weights[:, i], weights[:, j])

@@ -8,9 +8,10 @@ import numpy as np
 
 from radloom.errors import RadloomError
 from radloom.metrics.ratings import plain
+from radloom.stats.effect_size import cliffs_delta
 from radloom.stats.intervals import Interval, wilson
 from radloom.stats.numbers import Numbers, finite, same_length
-from radloom.stats.tests import Paired, wilcoxon
+from radloom.stats.tests import Paired, Unpaired, mann_whitney, wilcoxon
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,14 @@ class ScorePairs:
     lower: int
     wins: float
     test: Paired
+
+
+@dataclass(frozen=True)
+class ScoreGroups:
+    """Two groups' scores: Cliff's delta of a against b with its interval, unit 1, and the Mann-Whitney test."""
+
+    delta: Interval
+    test: Unpaired
 
 
 def likert_summary(scores: Numbers, *, points: int, top: int = 2, level: float = 0.95) -> Scores:
@@ -76,6 +85,21 @@ def likert_pairs(a: Numbers, b: Numbers, *, points: int, level: float = 0.95) ->
     higher, lower, n = int(np.sum(first > second)), int(np.sum(first < second)), len(first)
     equal = n - higher - lower
     return ScorePairs(n, higher, equal, lower, (higher + equal / 2) / n, wilcoxon(first, second, level=level))
+
+
+def likert_groups(a: Numbers, b: Numbers, *, points: int, level: float = 0.95) -> ScoreGroups:
+    """How the scores of two groups of different patients compare: Cliff's delta and the Mann-Whitney test.
+
+    a (n_a,), b (n_b,): one whole number from 1 to points per patient. delta = P(a > b) - P(a < b), in [-1, 1].
+    Blind to: the size of a step; several scores of one patient; scores of the same patients (use `likert_pairs`).
+    Cliff N. Psychol Bull 1993;114:494-509.
+
+    >>> found = likert_groups([5, 4, 4, 3], [3, 2, 4, 3], points=5)
+    >>> found.delta.estimate, found.test.superiority
+    (0.625, 0.8125)
+    """
+    first, second = _steps(a, points, "a"), _steps(b, points, "b")
+    return ScoreGroups(cliffs_delta(first, second, level=level), mann_whitney(first, second, level=level))
 
 
 def _steps(scores: Numbers, points: int, name: str) -> np.ndarray:

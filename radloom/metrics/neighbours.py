@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,24 +86,51 @@ def nearest_neighbours(
 def squared_radii(
     x: np.ndarray, k: int, name: str, *, centre: np.ndarray, arithmetic: Arithmetic, block: int
 ) -> np.ndarray:
-    """The squared distance (n,) from each row to its k-th nearest other row; each pair of blocks is computed once."""
+    """The squared distance (n,) from each row of x (n, d) to its k-th nearest other row, in squared feature units.
+
+    `centre` (d,) is the origin of the arithmetic, near the rows; `name` says in
+    an error which set has fewer than k + 1 rows.
+
+    >>> rows = np.array([[0.0], [1.0], [3.0]])
+    >>> squared_radii(rows, 1, "the set", centre=np.zeros(1), arithmetic="exact", block=2).tolist()
+    [1.0, 1.0, 4.0]
+    """
     enough(k, len(x) - 1, f"{name}, besides each row itself,")
-    apart = squared_distances(centre, arithmetic)
+    return nearest_others(x, k, squared_distances(centre, arithmetic), block)[0][:, -1]
+
+
+def nearest_others(
+    x: np.ndarray, k: int, apart: Callable[[np.ndarray, np.ndarray], np.ndarray], block: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The k smallest values (n, k) of `apart` between each row of x (n, d) and the other rows, and whose they are.
+
+    `apart` gives the values (a, b) of two blocks; it is symmetric, so each pair of blocks is computed once.
+
+    >>> rows = np.array([[0.0], [1.0], [3.0]])
+    >>> values, numbers = nearest_others(rows, 1, lambda a, b: np.abs(a - b.T), 2)
+    >>> values.tolist(), numbers.tolist()
+    ([[1.0], [1.0], [2.0]], [[1], [0], [1]])
+    """
     parts = list(blocks(len(x), block))
     best = [_Best(part.stop - part.start, k) for part in parts]
     for number, i in enumerate(parts):
+        rows = x[i]
         for other in range(number, len(parts)):
-            squared = apart(x[i], x[parts[other]])
+            squared = apart(rows, rows if other == number else x[parts[other]])
             if other == number:
                 np.fill_diagonal(squared, np.inf)  # itself, whose computed distance is not always the smallest
             else:
                 best[other].take(np.ascontiguousarray(squared.T), i.start)
             best[number].take(squared, parts[other].start)
-    return np.concatenate([state.squared[:, -1] for state in best])
+    squared, numbers = (np.concatenate(parts) for parts in zip(*((s.squared, s.indices) for s in best), strict=True))
+    return squared, numbers
 
 
 def enough(k: int, rows: int, name: str) -> None:
-    """Raises RadloomError unless 1 <= k <= rows."""
+    """Raises RadloomError unless 1 <= k <= rows.
+
+    >>> enough(5, 6, "the set")
+    """
     if not 1 <= k <= rows:
         raise RadloomError(
             f"k={k} neighbours where {name} has {rows} rows", expected=f"k from 1 to {rows}", do="pass a smaller k"

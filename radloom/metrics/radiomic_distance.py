@@ -124,7 +124,7 @@ def _z_scores(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _joint_range(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     both = np.concatenate([x, y])
-    low, high = np.nanmin(both, axis=0), np.nanmax(both, axis=0)
+    low, high = np.fmin.reduce(both, axis=0), np.fmax.reduce(both, axis=0)  # NaN only where a column has nothing else
     width = np.where(high > low, high - low, 1)
 
     def scaled(z: np.ndarray) -> np.ndarray:

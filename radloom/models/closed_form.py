@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -64,6 +64,13 @@ class TrainingMean(Model):
         if one_shape:  # voxels outside every training head get the level
             mean = torch.where(count > 0, total / count.clamp_min(1), self.level[0][(..., *(None,) * len(places))])
             self.mean = mean.float()[None]
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Tensor], prefix: str, *rest: Any) -> None:
+        """Takes the saved mean with the grid that it was fitted on, which an unfitted model cannot know."""
+        saved = state_dict.get(f"{prefix}mean")
+        if saved is not None and saved.shape[:2] == self.mean.shape[:2]:
+            self.mean = self.mean.new_zeros(saved.shape)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def sample(self, given: Given, shape: tuple[int, ...], *, rng: torch.Generator) -> Tensor:
         """The mean, inside given.mask."""

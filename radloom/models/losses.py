@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from radloom.networks import layers
+
 
 @dataclass(frozen=True)
 class Game:
@@ -73,12 +75,13 @@ def gradient(fake: Float[Tensor, "b c *s"], real: Float[Tensor, "b c *s"]) -> Fl
 def ms_ssim(data_range: float, *, scales: int = 5, window: int = 11) -> Callable[[Tensor, Tensor], Tensor]:
     """The distance 1 - MS-SSIM (Wang et al. 2003) for images with this range.
 
-    Fewer scales than 5 renormalise the published weights. An axis must be longer than (window - 1) * 2**(scales - 1).
+    Fewer scales than 5 renormalise the published weights. An axis has at least window * 2**(scales - 1) voxels.
     """
     weights = torch.tensor([0.0448, 0.2856, 0.3001, 0.2363, 0.1333][:scales])
     weights = weights / weights.sum()
 
     def distance(fake: Tensor, real: Tensor) -> Tensor:
+        layers.check_size(fake, window * 2 ** (scales - 1), f"MS-SSIM of {scales} scales")
         powers = weights.to(fake.device)
         parts = []
         for scale in range(scales):
@@ -123,7 +126,13 @@ def _blurred(x: Tensor, window: int) -> Tensor:
 def perceptual(features: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
     """Mean absolute difference of a frozen network's features (b, c, *s) -> (b, f, *t).
 
-    No pretrained weights ship with radloom: the caller brings a network, in-domain or random, and says which.
+    No pretrained weights ship with radloom: the caller brings a network, in-domain or random, and says which. The
+    network moves to where the images are: the model that owns this term does not know it and so cannot move it.
     """
     frozen = features.eval().requires_grad_(False)
-    return lambda fake, real: (frozen(fake) - frozen(real)).abs().mean()
+
+    def distance(fake: Tensor, real: Tensor) -> Tensor:
+        there = frozen.to(fake.device)
+        return (there(fake) - there(real)).abs().mean()
+
+    return distance

@@ -120,6 +120,7 @@ def _slices(x: Tensor) -> Tensor:
 def _sliced(given: Given) -> Given:
     assert given.label is None, "a label for each slice is not defined"
     assert given.text is None, "a text for each slice is not defined"
+    assert given.measured is None, "a measurement of each slice is not defined"
     image, mask = given.image, given.mask
     return Given(image if image is None else _slices(image), mask if mask is None else _slices(mask))
 
@@ -186,6 +187,8 @@ def gaussian_window(edges: tuple[int, ...]) -> Float[Tensor, "*s"]:
 
 
 def _cut(given: Given, box: tuple[slice, ...]) -> Given:
+    assert given.measured is None, "a measurement of each tile is not defined"
+
     def cut(x: Tensor | None) -> Tensor | None:
         return None if x is None else x[(..., *box)]
 

@@ -5,6 +5,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from radloom.errors import RadloomError
+
 
 class _Conv2d(nn.Conv2d):
     """A convolution that pads by itself where an axis is shorter than the kernel.
@@ -52,6 +54,14 @@ def instance_norm(dims: int, channels: int) -> nn.Module:
 def reflect_pad(dims: int, width: int) -> nn.Module:
     """Reflection padding by `width` on every side."""
     return _PAD[dims](width)
+
+
+def check_size(x: Float[Tensor, "b c *s"], least: int, what: str) -> None:
+    """Raises RadloomError when an axis of x is shorter than `least` positions, the fewest that `what` can work on."""
+    if min(x.shape[2:]) < least:
+        axes = "x".join(map(str, x.shape[2:]))
+        raise RadloomError(f"a patch of {axes} is too small for {what}", expected=f"at least {least} along every axis",
+                           do="choose a larger --set patch=[...]")  # fmt: skip
 
 
 def patches_to_channels(x: Float[Tensor, "b c *s"], size: int) -> Float[Tensor, "b p *t"]:

@@ -89,7 +89,8 @@ class ResNetGenerator(nn.Module):
         initialised(self)
 
     def forward(self, x: Float[Tensor, "b c *s"]) -> Float[Tensor, "b k *s"]:
-        """The image predicted from x."""
+        """The image predicted from x. Raises RadloomError when x is too small for the reflected borders."""
+        layers.check_size(x, 5, "the ResNet generator")  # a reflection of 3 voxels, and of 1 at a quarter of the size
         return layers.cropped_to(self.layers(layers.padded_to_multiple(x, 4)), x.shape[2:])
 
 
@@ -127,8 +128,10 @@ class PatchDiscriminator(nn.Module):
             parts.append(nn.LeakyReLU(0.2))
             before = after
         self.layers = nn.Sequential(*parts, layers.conv(dims, before, 1, 4, padding=1))
+        self.least = 3 * 2**halvings  # two 4x4 convolutions at stride 1 take a position each; one must be left
         initialised(self)
 
     def forward(self, x: Float[Tensor, "b c *s"]) -> Float[Tensor, "b 1 *t"]:
-        """A score per patch; real is high."""
+        """A score per patch; real is high. Raises RadloomError when x is too small to be scored."""
+        layers.check_size(x, self.least, "the discriminator")
         return self.layers(x)

@@ -58,11 +58,9 @@ class ResidualUNet(nn.Module):
             if level + 1 < len(channels):
                 deeper = channels[level + 1]
                 self.down.append(nn.Sequential(PositionNorm(width), layers.conv(dims, width, deeper, 3, stride=2)))
-                self.up.append(
-                    nn.Sequential(
-                        PositionNorm(deeper), nn.Upsample(scale_factor=2), layers.conv(dims, deeper, width, 3)
-                    )
-                )
+                # a 1x1 convolution at the lower resolution: a 3x3 one behind the upsampling took a fifth of all time
+                widen = layers.conv(dims, deeper, width * 2**dims, 1)
+                self.up.append(nn.Sequential(PositionNorm(deeper), widen, layers.ChannelsToPatches(2)))
                 self.decoder.append(nn.Sequential(*(_Residual(dims, width) for _ in range(blocks))))
         head = layers.conv(dims, channels[0], outputs * patch**dims, 3)
         self.head = nn.Sequential(PositionNorm(channels[0]), nn.SiLU(), head)

@@ -16,6 +16,7 @@ from radloom.errors import RadloomError
 from radloom.files import read_json
 from radloom.report import names, pictures
 from radloom.report.figures import scale
+from radloom.report.measured import Measured, measured
 from radloom.report.source import Source, where
 from radloom.types import Image
 
@@ -55,7 +56,7 @@ class Shown:
     left: str
     size: tuple[float, float]
     voxels: tuple[int, int]
-    numbers: tuple[tuple[str, str], ...]
+    numbers: Measured
     given: tuple[Tile, ...]
     rows: tuple[tuple[str, tuple[Tile, ...]], ...]
     segmented: tuple[Tile, ...]
@@ -217,7 +218,7 @@ def _shown(source: Source, one: _Loaded, limit: float) -> Shown:
         left=seen.left,
         size=seen.size_mm,
         voxels=seen.shape,
-        numbers=_case_numbers(source, one.case),
+        numbers=measured(source, one.case),
         given=given,
         rows=tuple(rows),
         segmented=segmented,
@@ -280,18 +281,3 @@ def _dice(source: Source, case: str, arm: str, replaced: str) -> str:
         return ""
     value, region = float(rows["value"].iloc[0]), rows["region"].iloc[0]
     return f"Dice undefined, {region}" if math.isnan(value) else f"Dice {names.fixed(value, 2)}, {region}"
-
-
-def _case_numbers(source: Source, case: str) -> tuple[tuple[str, str], ...]:
-    """(what, number) for each measurement of the model on this case."""
-    rows = where(where(source.fidelity, "case", case), "arm", "model")
-    found: dict[tuple[str, str, str, str], list[float]] = {}
-    for *key, value in zip(*(rows[c] for c in ("target", "region", "metric", "unit", "value")), strict=True):
-        found.setdefault((key[0], key[1], key[2], key[3]), []).append(float(value))
-    return tuple(_number(*key, sum(values) / len(values)) for key, values in found.items())
-
-
-def _number(target: str, region: str, metric: str, unit: str, value: float) -> tuple[str, str]:
-    shown = names.metric(metric)
-    label = f"{names.entry(target)} {shown.title}" + ("" if region == "brain" else f", {region}")
-    return label, f"{names.fixed(value, shown.digits)} {names.unit(unit)}".strip()

@@ -57,6 +57,7 @@ def _context(source: Source) -> dict[str, Any]:
         "plots": plots,
         "columns": columns,
         "study_rows": rows,
+        "absences": tables.absences(source),
         "forest": forest.forest_plot(columns, rows),
         "panels": figures.panels(source.losses) if source.losses is not None else [],
         "training_seconds": _last(source),

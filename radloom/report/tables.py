@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,8 +14,10 @@ from radloom.errors import RadloomError
 from radloom.random import numpy_stream
 from radloom.report import names
 from radloom.report.source import Source, where
+from radloom.results import Results
 from radloom.stats.intervals import bootstrap_ci
 from radloom.stats.tests import holm, wilcoxon
+from radloom.studies.replace_findings import comparable
 
 _Seed = tuple[int, str, str, str, str]
 
@@ -110,14 +112,12 @@ def paired(a: pd.Series, b: pd.Series, *, rng: np.random.Generator) -> Paired | 
     return Paired(len(both), float(found.estimate), float(found.low), float(found.high), p)
 
 
-def compared(patients: Any, pairs: Mapping[str, tuple[Hashable, Hashable]], *, seed: _Seed) -> dict[str, Paired]:
-    """By name, the comparison of two columns of `patients`, Holm-adjusted over all of them; absent where impossible."""
+def compared(pairs: Mapping[str, tuple[pd.Series, pd.Series]], *, seed: _Seed) -> dict[str, Paired]:
+    """By name, the comparison of two arms by patient, Holm-adjusted over all of them; absent where impossible."""
     found = {
         name: one
         for name, (a, b) in pairs.items()
-        if a in patients.columns
-        and b in patients.columns
-        and (one := paired(patients[a], patients[b], rng=numpy_stream(*seed, str(a), str(b)))) is not None
+        if (one := paired(a, b, rng=numpy_stream(*seed, str(a.name), str(b.name)))) is not None
     }
     tested = {name: one.p for name, one in found.items() if not math.isnan(one.p)}
     corrected = dict(zip(tested, holm(np.asarray(list(tested.values()))), strict=True)) if tested else {}
@@ -153,7 +153,8 @@ def _column(rows: pd.DataFrame, metric: str, *, seed: _Seed) -> dict[str, Cell]:
     for arm in patients.columns:
         infinite = int(np.isinf(rows.loc[rows["arm"] == arm, "value"]).sum())
         cells[arm] = summary(patients[arm], infinite, rng=numpy_stream(*seed, arm))
-    against = compared(patients, {arm: ("model", arm) for arm in cells if arm != "model"}, seed=seed)
+    rivals = [arm for arm in cells if arm != "model" and "model" in cells]
+    against = compared({arm: (patients["model"], patients[arm]) for arm in rivals}, seed=seed)
     sign = 1 if names.metric(metric).higher_is_better else -1
     top = max((sign * cell.mean for cell in cells.values() if cell.n), default=math.nan)
     return {
@@ -180,6 +181,22 @@ def study_rows(source: Source) -> list[StudyRow]:
     return [StudyRow(s, arm, tuple(column.get(f"{s}|{arm}") for column in columns)) for s, arm in keys]
 
 
+def absences(source: Source) -> list[str]:
+    """A sentence for each region that some expert masks lack: in how many cases, and which readings invented it."""
+    sentences = []
+    for row in (source.study or {}).get("absent", []):
+        if row["metric"] == "dice":
+            invented = []
+            for key, times in row["invented"].items():
+                arm, _, replaced = key.partition(" ")
+                if times and arm in ("real", "model"):
+                    what = f"{names.arm(arm)} with {names.replaced(replaced)} replaced" if replaced else names.arm(arm)
+                    invented.append(f"{what} ({times})")
+            told = f"invented there by {names.listed(invented)}" if invented else "invented by neither real nor model"
+            sentences.append(f"{row['region']}: absent in {names.count(row['cases'], 'case')}, {told}.")
+    return sentences
+
+
 def _arms(table: pd.DataFrame) -> list[str]:
     return sorted(set(table["arm"]), key=names.arm_order)
 
@@ -189,15 +206,23 @@ def _study_column(source: Source, column: Column) -> dict[str, Cell]:
     table = source.downstream
     rows = where(where(table, "region", column.region), "metric", column.metric)
     patients: Any = by_patient(rows, ["replaced", "arm"])
+    wide = Results(rows).values(by=("replaced", "arm"))
     seed = (source.seed, "report", "study", column.region, column.metric)
     cells = {"|".join(key): summary(patients[key], 0, rng=numpy_stream(*seed, *key)) for key in patients.columns}
     for replaced in dict.fromkeys(str(key[0]) for key in patients.columns if key[0] != ""):
         arms = {f"{replaced}|{arm}": (replaced, arm) for at, arm in patients.columns if at == replaced}
-        model = compared(patients, {k: ((replaced, "model"), v) for k, v in arms.items() if v[1] != "model"}, seed=seed)
-        against_real = {k: (v, ("", "real")) for k, v in arms.items()} if column.metric == "dice" else {}
-        loss = compared(patients, against_real, seed=seed)
+        rivals = {k: v for k, v in arms.items() if v[1] != "model" and (replaced, "model") in wide.columns}
+        model = compared({k: _pair(wide, (replaced, "model"), v) for k, v in rivals.items()}, seed=seed)
+        with_real = arms if column.metric == "dice" and ("", "real") in wide.columns else {}
+        loss = compared({k: _pair(wide, v, ("", "real")) for k, v in with_real.items()}, seed=seed)
         cells |= {k: replace(cells[k], model=model.get(k), loss=loss.get(k)) for k in arms}
     return {key: _as_recorded(source, column, key, cell) for key, cell in cells.items()}
+
+
+def _pair(wide: pd.DataFrame, one: tuple[str, str], other: tuple[str, str]) -> tuple[pd.Series, pd.Series]:
+    """Two arms' mean Dice by patient, over the cases that both can be compared on."""
+    both: Any = comparable(wide, [one, other]).groupby(level="patient", sort=False).mean()
+    return both[one], both[other]
 
 
 def _as_recorded(source: Source, column: Column, key: str, cell: Cell) -> Cell:

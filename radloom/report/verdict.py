@@ -150,6 +150,7 @@ def _loss(rows: list[StudyRow], columns: list[Column]) -> list[Number]:
     if cell is None or cell.loss is None:
         return []
     low, high = names.signed(cell.loss.low, 3), names.signed(cell.loss.high, 3)
+    spread = "no interval" if math.isnan(cell.loss.low) else f"95 % interval {low} to {high}"
     label = f"change in Dice ({columns[0].region}) with synthetic {names.replaced(row.replaced)}"
-    detail = f"against all real; 95 % interval {low} to {high}, n = {cell.loss.n} patients"
+    detail = f"against all real; {spread}, n = {cell.loss.n} patients"
     return [Number(names.signed(cell.loss.difference, 3), label, detail)]

@@ -11,7 +11,7 @@ import numpy as np
 
 from radloom.errors import RadloomError
 from radloom.stats.intervals import FEWEST, Interval
-from radloom.stats.numbers import Numbers, finite, same_length, share
+from radloom.stats.numbers import Numbers, finite, plain, same_length, share
 
 _BLOCK = 1_000_000  # weights held at once: they stay in the cache, and memory stays small however many draws
 
@@ -28,15 +28,6 @@ class AucDifference:
     z: float
     p: float
     level: float
-
-
-def plain(values: Any) -> np.ndarray:
-    """The values as a numpy array, also of a list, a pandas column or a torch tensor on a GPU; torch is not imported.
-
-    >>> plain([1, 2])
-    array([1, 2])
-    """
-    return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
 
 
 def two_classes(scores: Numbers, truth: Numbers) -> tuple[np.ndarray, np.ndarray]:

@@ -11,9 +11,18 @@ from radloom.errors import RadloomError
 Numbers = Any  # an array, a list or a pandas column of one number per patient; no type names all three
 
 
+def plain(values: Any) -> np.ndarray:
+    """The values as a numpy array, also of a list, a pandas column or a torch tensor on a GPU; torch is not imported.
+
+    >>> plain([1, 2])
+    array([1, 2])
+    """
+    return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
+
+
 def finite(values: Numbers, name: str) -> np.ndarray:
     """The values (n,) in float64. Raises RadloomError when there is none, or one is NaN or infinite."""
-    numbers = np.asarray(values, dtype=np.float64)
+    numbers = np.asarray(plain(values), dtype=np.float64)
     if numbers.ndim != 1 or len(numbers) == 0:
         raise RadloomError(f"{name} has shape {numbers.shape}", expected="one number per patient, at least one")
     wrong = len(numbers) - np.count_nonzero(np.isfinite(numbers))

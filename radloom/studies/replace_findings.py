@@ -16,12 +16,13 @@ from radloom.stats.multiplicity import holm
 from radloom.stats.tests import wilcoxon
 
 QUESTION = "How much Dice does a segmenter that learned from real sequences lose when some sequences are synthetic?"
+METRICS = ("dice", "dice_to_real")
 LEAST_PATIENTS = 9  # with fewer, even the smallest p of a signed-rank test stays above 0.05 after Holm over 9
 
 
 def findings(results: Results, target: Sequence[str]) -> dict[str, Any]:
     """Question, answer, verdict, comparisons and Friedman tests; all by patient, p by Holm within a family."""
-    comparisons = [row for metric in ("dice", "dice_to_real") for row in _comparisons(results, metric)]
+    comparisons = [row for metric in METRICS for row in _comparisons(results, metric)]
     everything = "+".join(target)
     answer, passed = _answer(comparisons, everything)
     return {
@@ -30,6 +31,7 @@ def findings(results: Results, target: Sequence[str]) -> dict[str, Any]:
         "passed": passed,
         "comparisons": comparisons,
         "friedman": _friedman(results),
+        "absent": _absent(results),
     }
 
 
@@ -38,15 +40,55 @@ def _by_case(results: Results, metric: str, region: str) -> pd.DataFrame:
     return results.values(by=("arm", "replaced"), metric=metric, region=region)
 
 
+def comparable(cases: pd.DataFrame, columns: Sequence[Any]) -> pd.DataFrame:
+    """Dice of these columns by case, over the cases in which every column has a number: a comparison stays paired.
+
+    cases: every arm's Dice (n, arms); NaN where reference and reading are both empty, 0 where one of them is. A case
+    whose reference lacks the structure has no number but 0 and NaN. There a reading that found nothing was right: it
+    counts as 1 beside one that found something, so that an invented structure costs its arm what it should. Where no
+    reading of these columns invents it the case says nothing about their difference and is left out.
+    """
+    absent, chosen = _reference_empty(cases), pd.DataFrame(cases[list(columns)])
+    told = absent & (chosen == 0).any(axis=1)
+    return chosen.mask(chosen.isna() & np.asarray(told)[:, None], 1.0).dropna()
+
+
+def _reference_empty(cases: pd.DataFrame) -> pd.Series:
+    """Whether a case's reference lacks the structure: a reading scored NaN, and none scored above 0."""
+    return cases.isna().any(axis=1) & ~(cases > 0).any(axis=1)
+
+
 def _by_patient(cases: pd.DataFrame) -> np.ndarray:
-    """The mean of each patient's cases, over the cases that have every column: a comparison stays paired."""
-    return np.asarray(cases.dropna().groupby(level="patient", sort=False).mean())
+    """The mean of each patient's cases."""
+    return np.asarray(cases.groupby(level="patient", sort=False).mean())
+
+
+def _absent(results: Results) -> list[dict[str, Any]]:
+    """By metric and region with such cases: how many references lack the structure, and how often each arm invents it.
+
+    invented: {"real": 0, "model image.t1": 2, ...}.
+    """
+    rows = []
+    for metric in METRICS:
+        for region in _regions(results, metric):
+            wide = _by_case(results, metric, region)
+            found = wide[_reference_empty(wide)]
+            if len(found):
+                counts = {
+                    " ".join(filter(None, column)): int(np.count_nonzero(found[column] == 0)) for column in wide.columns
+                }
+                rows.append({"metric": metric, "region": region, "cases": len(found), "invented": counts})
+    return rows
+
+
+def _regions(results: Results, metric: str) -> list[str]:
+    return list(dict.fromkeys(results.table.loc[results.table["metric"] == metric, "region"]))
 
 
 def _comparisons(results: Results, metric: str) -> list[dict[str, Any]]:
     """Every arm against all-real (metric "dice"), and the model against every baseline on the same replaced set."""
     rows: list[dict[str, Any]] = []
-    for region in dict.fromkeys(results.table.loc[results.table["metric"] == metric, "region"]):
+    for region in _regions(results, metric):
         wide = _by_case(results, metric, region)
         for arm, replaced in wide.columns:
             if arm == "real":
@@ -75,7 +117,7 @@ def _compared(
     wide: pd.DataFrame, metric: str, region: str, one: tuple[str, str], other: tuple[str, str]
 ) -> dict[str, Any]:
     """The mean difference one - other over patients who have both, with its bootstrap interval and signed-rank p."""
-    pairs = _by_patient(pd.DataFrame(wide[[one, other]]))
+    pairs = _by_patient(comparable(wide, [one, other]))
     difference = pairs[:, 0] - pairs[:, 1]
     n = len(difference)
     names = {"replaced": one[1], "arm": one[0], "against": other[0], "region": region, "metric": metric, "n": n}
@@ -91,9 +133,9 @@ def _compared(
 def _friedman(results: Results) -> list[dict[str, Any]]:
     """Friedman's test over real and the model's replaced sets, as the paper did, by region."""
     rows = []
-    for region in dict.fromkeys(results.table.loc[results.table["metric"] == "dice", "region"]):
+    for region in _regions(results, "dice"):
         wide = _by_case(results, "dice", region)
-        arms = _by_patient(pd.DataFrame(wide[[c for c in wide.columns if c[0] in ("real", "model")]]))
+        arms = _by_patient(comparable(wide, [c for c in wide.columns if c[0] in ("real", "model")]))
         if len(arms) >= LEAST_PATIENTS and arms.shape[1] >= 3:
             test = friedman(arms)
             rows.append({"region": region, "n": len(arms), "arms": arms.shape[1], "p": _number(test.p)})

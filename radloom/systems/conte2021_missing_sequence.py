@@ -56,7 +56,7 @@ def _two(part: Callable[[int], Model], sees: str) -> Model:
 
 _LIGHT = {"adversarial_weight": 0.001, "mse_weight": 5.0}  # ours: the squared error is what finds the tumours
 _TINY = {"sees": "both", "channels": (8, 16), "width": 8, **_LIGHT}  # ours
-_CPU = {"sees": "both", "channels": (32, 64, 96, 128), "width": 16, **_LIGHT}  # ours
+_CPU = {"sees": "both", "channels": (16, 32, 64, 96, 128), "width": 16, **_LIGHT}  # ours
 _CPU_3D = {"sees": "both", "channels": (16, 32, 64), "width": 16, **_LIGHT}  # ours
 _PAPER = {
     "sees": "own",
@@ -64,7 +64,7 @@ _PAPER = {
     "width": 64,
     "l1_weight": 100.0,
 }  # ours: pix2pix's own
-_SCHEDULE = {"learning_rate": 1e-3, "betas": (0.9, 0.99), "warmup": 0.025, "decay_from": 0.3, "ema": 0.99}  # ours
+_SCHEDULE = {"learning_rate": 3e-3, "betas": (0.9, 0.99), "warmup": 0.025, "decay_from": 0.3, "ema": 0.99}  # ours
 _READER_TINY = {"channels": (8, 8, 16, 16, 16), "steps": 12, "batch": 2, "patch": 32}  # ours
 _READER = {"channels": (32, 32, 64, 96, 128), "steps": 500, "batch": 8, "patch": 96}  # ours
 _READER_PAPER = {"channels": (64, 64, 128, 256, 512), "steps": 40_000, "batch": 16, "patch": 192}  # ours
@@ -75,13 +75,13 @@ _SIZES = {
     ("cpu", 2): Size(
         residual,
         _CPU,
-        Training(1500, 4, (96, 96), **_SCHEDULE),
+        Training(3000, 4, (96, 96), **_SCHEDULE),
         _READER,
     ),
     ("cpu", 3): Size(
         residual,
         _CPU_3D,
-        Training(400, 1, (64, 64, 24), **_SCHEDULE),
+        Training(400, 1, (64, 64, 24), **{**_SCHEDULE, "learning_rate": 1e-3}),
         _READER,
     ),
     # 135 patients, slices with > 1 % brain, 200 epochs of batch 1: about 3.5 million steps # ours: pix2pix's own

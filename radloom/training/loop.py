@@ -6,7 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -110,7 +110,7 @@ class Trainer:
     def _placed(self, x: Tensor, given: Given) -> tuple[Tensor, Given]:
         image = given.image if given.image is None else channels_last(given.image)
         device = self.fabric.device
-        return channels_last(x).to(device), Given(image, given.mask, given.label, given.text).to(device)
+        return channels_last(x).to(device), replace(given, image=image).to(device)
 
     def _set_rates(self) -> None:
         rate = learning_rate(self.training, self.counters.step) * 0.5**self.counters.rollbacks

@@ -48,7 +48,8 @@ class Plan:
 def plan(recipe: Recipe, fabric: Fabric, *, seed: int = 0, rehearsals: int = 5) -> Plan:
     """The estimate for this machine as it is loaded now; trains a throw-away model for 2 + `rehearsals` steps.
 
-    Reading the cohort, previews and checkpoints come on top: a tenth is added for them.
+    Reading the cohort, previews and checkpoints come on top: a tenth is added to the time. To the memory of a process
+    is added what a checkpoint needs while it is written, see `_checkpoint_mb`.
     """
     trainer = new_trainer(recipe, fabric, seed, None)
     channels = len(recipe.system.task.keys) + 1
@@ -63,17 +64,25 @@ def plan(recipe: Recipe, fabric: Fabric, *, seed: int = 0, rehearsals: int = 5) 
         times.append(time.perf_counter() - started)
     typical = statistics.median(times[2:])
     on_gpu = fabric.device.type == "cuda"
+    parameters = sum(p.numel() for p in trainer.model.parameters())
     return Plan(
         steps=recipe.training.steps,
         step_seconds=round(typical, 4),
         seconds=round(1.1 * typical * recipe.training.steps, 1),
-        peak_mb=round(torch.cuda.max_memory_allocated() / 2**20 if on_gpu else peak_mb(), 1),
+        peak_mb=round(
+            torch.cuda.max_memory_allocated() / 2**20 if on_gpu else peak_mb() + _checkpoint_mb(parameters), 1
+        ),
         available_mb=round(torch.cuda.mem_get_info()[1] / 2**20 if on_gpu else _memory_mb(), 1),
-        parameters=sum(p.numel() for p in trainer.model.parameters()),
+        parameters=parameters,
         device=str(fabric.device),
         precision=fabric._precision.precision,
         threads=torch.get_num_threads(),
     )
+
+
+def _checkpoint_mb(parameters: int) -> float:
+    """Memory while the optimisers' two moments are written, MiB: each as a copy in order and as the file's bytes."""
+    return parameters * 4 * 2 * 2 / 2**20
 
 
 def _memory_mb() -> float:

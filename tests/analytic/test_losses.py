@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from radloom.errors import RadloomError
 from radloom.metrics.fidelity import ms_ssim as ms_ssim_value
 from radloom.models import losses
 from radloom.models.losses import GAMES, hinge, least_squares, non_saturating
@@ -120,6 +121,21 @@ def test_ms_ssim_loss_keeps_its_digits_under_autocast() -> None:
         cast = loss(fake, real)
     assert float(cast) == pytest.approx(float(loss(fake, real)), rel=1e-5)
     assert 0 < float(cast) < 0.2
+
+
+def test_perceptual_term_follows_the_images_to_their_device() -> None:
+    distance = losses.perceptual(nn.Conv2d(1, 2, 3))
+    on_meta = torch.ones(1, 1, 8, 8, device="meta")  # the one device beside the CPU that every machine has
+    assert distance(on_meta, on_meta).device.type == "meta"
+
+
+@pytest.mark.parametrize("size", [(16, 64), (64, 16, 64)])
+def test_ms_ssim_of_an_image_that_is_too_small_names_the_smallest(size: tuple[int, ...]) -> None:
+    fake = noise(1, 1, *size)
+    with pytest.raises(RadloomError, match=r"too small for MS-SSIM of 3 scales; expected at least 20 along"):
+        losses.ms_ssim(1.0, scales=3, window=5)(fake, fake)
+    fits = noise(1, 1, *(max(n, 20) for n in size))
+    assert abs(float(losses.ms_ssim(1.0, scales=3, window=5)(fits, fits))) < 1e-6
 
 
 def test_perceptual_term_freezes_the_network_that_it_is_given() -> None:

@@ -116,6 +116,42 @@ def test_a_case_that_one_arm_lacks_is_left_out_of_both_means() -> None:
     assert gain["difference"] == pytest.approx(0.08, abs=0.02)
 
 
+def with_absent_structure(values: dict[str, float]) -> dict:
+    """12 patients with Dice 0.8 everywhere and two whose truth lacks the structure, there with these values by arm."""
+    rows = []
+    for p, region in itertools.product(range(14), REGIONS):
+        for arm, replaced in [("real", ""), *((arm, "+".join(s)) for arm in ARMS for s in replaced_sets(TARGET))]:
+            value = 0.8 if p < 12 else values.get(arm, np.nan)
+            rows.append(row(f"c{p}", f"p{p}", arm, replaced, value, region))
+    return findings(Results.of(rows), TARGET)
+
+
+def test_an_invented_structure_costs_a_reading_what_the_other_earns_by_finding_nothing() -> None:
+    found = with_absent_structure({"model": 0.0})  # NaN for the others: reference and reading both empty
+    loss, gain = comparison(found, "model", "real"), comparison(found, "model", "cubic")
+    assert loss["n"] == gain["n"] == 14
+    assert loss["difference"] == pytest.approx(-2 / 14)  # 0 against 1 in two of 14 patients
+    assert gain["difference"] == pytest.approx(-2 / 14)
+    reversed_ = comparison(with_absent_structure({"zero": 0.0}), "model", "zero")
+    assert reversed_["difference"] == pytest.approx(2 / 14)
+
+
+def test_readings_that_both_invent_a_structure_tie_and_those_that_both_find_nothing_are_left_out() -> None:
+    both = comparison(with_absent_structure({"real": 0.0, "model": 0.0}), "model", "real")
+    assert (both["n"], both["difference"]) == (14, 0.0)
+    neither = comparison(with_absent_structure({"zero": 0.0}), "model", "real")
+    assert (neither["n"], neither["difference"]) == (12, 0.0)
+
+
+def test_absent_structures_are_counted_with_who_invented_them() -> None:
+    found = with_absent_structure({"real": 0.0, "zero": 0.0})["absent"]
+    assert [(a["metric"], a["region"], a["cases"]) for a in found] == [("dice", region, 2) for region in REGIONS]
+    assert found[0]["invented"]["real"] == 2
+    assert found[0]["invented"][f"zero {BOTH}"] == 2
+    assert found[0]["invented"][f"model {BOTH}"] == 0
+    assert findings(table(3, lambda *_: 0.0), TARGET)["absent"] == []
+
+
 def test_p_values_are_adjusted_by_holm_within_region_and_replaced_set() -> None:
     results = table(10, lambda arm, *_: PLANTED[arm] / 20)
     found = findings(results, TARGET)

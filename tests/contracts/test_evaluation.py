@@ -51,7 +51,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Recipe, RunFolder, C
     folder = RunFolder.create(tmp_path_factory.mktemp("runs") / "run", recipe, cohort, data / "cohort.csv", seed=0)
     fabric = hardware.launched_fabric()
     train(recipe, folder, fabric, seed=0)
-    draw(recipe, folder, cohort, fabric, seed=0)
+    draw(recipe, folder, cohort, fabric, table=data / "cohort.csv", seed=0)
     evaluate(recipe, folder, cohort, cohort.where("test").ids)
     return recipe, folder, cohort
 
@@ -143,10 +143,11 @@ def test_drawing_needs_no_real_target_and_names_its_own_source(made: Made, tmp_p
     Cohort(table, cohort.root, {}).write(tmp_path / "other" / "cohort.csv")
     other = Cohort.read(tmp_path / "other")
     copy = RunFolder(tmp_path / "run")
-    draw(recipe, copy, other, hardware.launched_fabric(), seed=0, cases=[case])
+    table_path = tmp_path / "other" / "cohort.csv"
+    draw(recipe, copy, other, hardware.launched_fabric(), table=table_path, seed=0, cases=[case])
     assert np.array_equal(read_sample(copy, case, "image.t1").voxels, read_sample(folder, case, "image.t1").voxels)
     about = json.loads((copy.path / "samples" / f"{case}.draw0.image.t1.json").read_text())
-    assert Cohort.read(about["source"]).ids == [case]
+    assert about["source"] == str(table_path)
     with pytest.raises(RadloomError, match=r"no column image\.t1"):
         evaluate(recipe, copy, other, [case])
 

@@ -1,6 +1,7 @@
 """Every network in 2D and 3D and at odd sizes; lossless patches; locality; the closed-form voxel-wise map."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import combinations_with_replacement
 
 import numpy as np
@@ -10,8 +11,12 @@ import torch.nn.functional as F
 from sklearn.preprocessing import PolynomialFeatures
 from torch import Tensor, nn
 
+from radloom.errors import RadloomError
+from radloom.given import Given
 from radloom.networks import layers
-from radloom.networks.monai import dice_and_cross_entropy, segmentation_unet
+from radloom.networks.conditions import Class, Value, Words, box_map, image_maps, mask_maps
+from radloom.networks.diffusion_unet import DiffusionUNet, hidden_width
+from radloom.networks.monai import DiffusionModelUNet, dice_and_cross_entropy, segmentation_unet
 from radloom.networks.pix2pix import PatchDiscriminator, ResNetGenerator, UNetGenerator
 from radloom.networks.residual_unet import ResidualUNet
 from radloom.networks.voxelwise import VoxelwisePolynomial
@@ -191,3 +196,93 @@ def test_convolution_of_a_short_axis_has_the_gradient_of_float32_under_bfloat16(
         gradients.append(next(conv.parameters()).grad.clone())
     for gradient in gradients[1:]:
         assert (gradient - gradients[0]).abs().max() < 0.03 * gradients[0].abs().max()
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("halvings", [1, 2, 3])
+def test_discriminator_scores_its_smallest_patch_and_refuses_a_smaller_one(halvings: int, dims: int) -> None:
+    least = 3 * 2**halvings
+    network = PatchDiscriminator(dims, 2, width=2, halvings=halvings)
+    assert min(network(noise(1, 2, *(least,) * dims)).shape[2:]) == 1
+    with pytest.raises(RadloomError, match=f"too small for the discriminator; expected at least {least} along"):
+        network(noise(1, 2, least - 1, *(least,) * (dims - 1)))
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_resnet_generator_maps_its_smallest_patch_and_refuses_a_smaller_one(dims: int) -> None:
+    network = ResNetGenerator(dims, 1, 1, width=2, blocks=1)
+    assert network(noise(1, 1, *(5,) * dims)).shape == (1, 1, *(5,) * dims)
+    with pytest.raises(RadloomError, match="too small for the ResNet generator; expected at least 5 along"):
+        network(noise(1, 1, 4, *(5,) * (dims - 1)))
+
+
+def conditioned(dims: int) -> DiffusionUNet:
+    channels = (8, 16)
+    width = hidden_width(channels)
+    vectors = (Class(3, width), Value(width, column=1), Words(width))
+    maps = (image_maps(1), box_map(dims, 1, first=2))
+    return DiffusionUNet(dims, 2, 3, channels, attention=True, vectors=vectors, maps=maps, spade=mask_maps(1))
+
+
+DENOISERS: dict[str, Callable[[int], nn.Module]] = {
+    "plain": lambda dims: DiffusionUNet(dims, 2, 3, (8, 8)),
+    "patches of 1, two blocks, one level": lambda dims: DiffusionUNet(dims, 2, 3, (8,), patch=1, blocks=2),
+    "with every condition and attention": conditioned,
+    "MONAI's": lambda dims: DiffusionModelUNet(dims, 2, 3, (8, 16), classes=3, maps=(image_maps(1),)),
+}
+
+
+def known(dims: int, size: tuple[int, ...]) -> Given:
+    box = [1.0] * dims + [4.0] * dims
+    return Given(
+        image=noise(2, 1, *size, seed=1), mask=noise(2, 1, *size, seed=2) > 0.5, text=("tumour", ""),
+        label=torch.tensor([[0.0, 0.3, *box], [float("nan"), float("nan"), *box]]),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("name", DENOISERS)
+def test_denoiser_keeps_the_shape_and_hears_the_noise_and_each_item_its_own_condition(name: str, dims: int) -> None:
+    torch.manual_seed(0)
+    network, levels = DENOISERS[name](dims).eval(), torch.tensor([-1.0, 0.5])
+    for size in SIZES[dims] if name != "MONAI's" else SIZES[dims][:1]:
+        x, given = noise(2, 2, *size), known(dims, size)
+        with torch.no_grad():
+            y, other, blind = network(x, levels, given), network(x, levels + 0.5, given), network(x, levels, Given())
+            alone = network(x[1:], levels[1:], given[1:])
+        assert y.shape == (2, 3, *size)
+        torch.testing.assert_close(y[1:], alone, rtol=1e-4, atol=1e-5)
+        if name != "MONAI's":  # it begins with a last layer of zeros
+            assert (y - other).abs().amax() > 1e-3
+            assert ((y - blind).abs().amax() > 1e-3) == (name == "with every condition and attention")
+
+
+@pytest.mark.parametrize("name", [name for name in DENOISERS if name != "MONAI's"])
+def test_every_parameter_of_a_denoiser_learns(name: str) -> None:
+    torch.manual_seed(0)
+    network = DENOISERS[name](2)
+    network(noise(2, 2, 16, 16), torch.tensor([-1.0, 0.5]), known(2, (16, 16))).square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
+
+
+@pytest.mark.parametrize("entry", ["image", "mask", "label", "text"])
+def test_each_entry_of_what_is_given_changes_the_answer(entry: str) -> None:
+    torch.manual_seed(0)
+    network, given, x = conditioned(2).eval(), known(2, (16, 16)), noise(2, 2, 16, 16)
+    with torch.no_grad():
+        y, without = (network(x, torch.zeros(2), g) for g in (given, replace(given, **{entry: None})))
+    assert (y - without)[0].abs().max() > 1e-4
+
+
+def test_monais_denoiser_tells_classes_maps_and_noise_apart_once_its_last_layer_is_not_zero() -> None:
+    torch.manual_seed(0)
+    network = DENOISERS["MONAI's"](2).eval()
+    for parameter in network.parameters():
+        nn.init.normal_(parameter, std=0.2)
+    x, given, levels = noise(2, 2, 16, 16), known(2, (16, 16)), torch.tensor([-1.0, 0.5])
+    with torch.no_grad():
+        y = network(x, levels, given)
+        others = [network(x, levels + 0.5, given), network(x, levels, replace(given, image=None)),
+                  network(x, levels, replace(given, label=None))]  # fmt: skip
+    assert all((y - other)[0].abs().max() > 1e-3 for other in others)
+    torch.testing.assert_close(y[1], others[2][1])  # NaN is an unknown class, too

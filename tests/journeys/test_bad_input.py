@@ -154,6 +154,8 @@ def test_a_wrong_cohort_is_refused_before_training_and_leaves_no_run(radloom, co
         (("--set", "steps=0"), "steps"),
         (("--set", "batch=-1"), "batch"),
         (("--set", "patch=[8,8,8]"), "patch"),
+        (("--set", "patch=[8,8]"), "a patch of 8x8 is too small for the discriminator; expected at least 12"),
+        (("--dims", "3", "--set", "patch=[16,16,8]"), "a patch of 16x16x8 is too small"),
         (("--set", "sees=none"), "sees=none"),
         (("--dims", "4"), "4D"),
         (("--size", "paper", "--dims", "3"), "no size paper in 3D"),
@@ -332,6 +334,28 @@ def wait_for(ready, seconds: float = 60) -> None:
             return
         time.sleep(0.05)
     raise AssertionError("it never came")
+
+
+def test_an_interrupted_draw_says_so_and_leaves_whole_images_alone(made, trained, tmp_path):
+    run = Path(shutil.copytree(trained, tmp_path / "run"))
+    command = [sys.executable, "-m", "radloom", "draw", run, "--draws", "5000"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: list(run.glob("samples/*.draw1.image.flair.json")))
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert err.splitlines() == ["radloom: interrupted; what was finished is kept."]
+    nothing_half_written(run)
+    for path in run.glob("samples/*.nii.gz"):
+        assert nib.nifti1.load(path).get_fdata().size
+
+
+def test_an_interrupt_while_the_program_loads_is_one_line(radloom, monkeypatch):
+    def interrupted(**_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("radloom.cli.app", interrupted)
+    assert radloom("systems") == (130, "", "radloom: interrupted before anything was done.\n")
 
 
 def test_an_interrupted_run_resumes_to_the_same_weights(made, tmp_path):

@@ -11,6 +11,7 @@ SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "radiomics.py"
 
 @pytest.mark.filterwarnings("ignore:The intensities for this image")
 def test_a_rehearsal_says_that_it_is_one_and_finds_equal_values(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))  # where it finds its neighbours
     spec = spec_from_file_location("radiomics_benchmark", SCRIPT)
     assert spec is not None
     assert spec.loader is not None

@@ -85,7 +85,7 @@ def test_a_generator_that_saw_a_val_or_test_patient_is_an_error(real, run, split
 
 def test_training_on_a_leak_is_refused(real, run, tmp_path):
     from radloom.errors import RadloomError
-    from radloom.starting import started
+    from radloom.starting import Order, started
 
     cohort = mixed(real, run, ("train", "test", "train", "train"))
     table = cohort.table.rename(columns={"image.t1": "image.t1c"})
@@ -93,8 +93,7 @@ def test_training_on_a_leak_is_refused(real, run, tmp_path):
         table[column] = table["image.t1c"]
     Cohort(table, cohort.root).write(cohort.root)
     with pytest.raises(RadloomError, match=r"drawn .* is synthetic.*p1 of val and test"):
-        started("conte2021_missing_sequence", cohort.root, tmp_path / "new", size="tiny", dims=2, seed=0, changes={},
-                resume=False)  # fmt: skip
+        started(Order("conte2021_missing_sequence", cohort.root, tmp_path / "new", "tiny", 2, seed=0, changes={}))
     assert not (tmp_path / "new").exists()
 
 

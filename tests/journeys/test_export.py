@@ -147,6 +147,23 @@ def test_files_in_another_orientation_get_images_on_their_own_grid(study, tmp_pa
     assert patients == {"SYNTHETIC-carl of run", "SYNTHETIC-sub-0002 of run"}  # nobody is taken for somebody else
 
 
+def test_without_a_source_a_case_is_one_study_in_one_frame_of_reference(study, tmp_path, monkeypatch):
+    run = shutil.copytree(study / "run", tmp_path / "run")
+    for case in ("sub-0002", "sub-0003"):
+        radloom(monkeypatch, "draw", run, "--case", case)
+    radloom(monkeypatch, "export", run, "--out", tmp_path / "dicom")
+    found = {}
+    for path in (tmp_path / "dicom").rglob("0001.dcm"):
+        header = pydicom.dcmread(path)
+        found.setdefault(header.PatientID, []).append(header)
+    assert len(found) == 2
+    for headers in found.values():
+        assert len(headers) == 2  # T1 and FLAIR
+        assert len({h.StudyInstanceUID for h in headers}) == len({h.FrameOfReferenceUID for h in headers}) == 1
+        assert len({h.SeriesInstanceUID for h in headers}) == 2
+    assert len({h.StudyInstanceUID for headers in found.values() for h in headers}) == 2
+
+
 def test_an_existing_folder_is_not_exported_into(study, tmp_path, monkeypatch):
     run = shutil.copytree(study / "run", tmp_path / "run")
     radloom(monkeypatch, "draw", run, "--case", "sub-0002", "--draws", "2")

@@ -1,6 +1,7 @@
 """DeLong's intervals and test, the bootstrap of the AUC and Newcombe's interval against hand and other code."""
 
 import math
+import sys
 import warnings
 
 import numpy as np
@@ -115,7 +116,8 @@ def test_every_draw_of_the_bootstrap_is_the_area_of_the_cases_drawn(monkeypatch)
     # three patients with several cases each; of a known draw the area is that of the repeated cases
     scores, truth, who = [1, 2, 2, 3, 5, 4.0], [0, 1, 0, 1, 1, 0], list("aabbcc")
     times = np.array([2, 0, 1])
-    monkeypatch.setattr("radloom.stats.auc._times_drawn", lambda strata, n, draws, rng: np.tile(times, (draws, 1)))
+    module = sys.modules[bootstrap_auc.__module__]  # by its path one finds the function `auc`
+    monkeypatch.setattr(module, "_times_drawn", lambda strata, n, draws, rng: np.tile(times, (draws, 1)))
     interval = bootstrap_auc(scores, truth, patients=who, draws=4, rng=np.random.default_rng(0))
     rows = [0, 1, 0, 1, 4, 5]
     want = roc_auc_score(np.array(truth)[rows], np.array(scores)[rows])

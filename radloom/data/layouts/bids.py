@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from radloom.data.entries import Entry, Found, scan
+from radloom.data.layout import Layout
 from radloom.errors import RadloomError
 
 _SUFFIXES = {"T1w": "image.t1", "T2w": "image.t2", "FLAIR": "image.flair", "PDw": "image.pd", "PD": "image.pd"}
@@ -81,3 +82,12 @@ def _participants(path: Path, cases: list[tuple[str, str]]) -> list[Entry]:
         for column, value in known.loc[patient].items()
         if value not in ("", "n/a")
     ]
+
+
+LAYOUT = Layout(
+    title="Brain Imaging Data Structure",
+    looks_like="sub-01/anat/sub-01_T1w.nii.gz",
+    licence="each data set's own",
+    recognise=recognise,
+    notes="functional and diffusion images are left out; participants.tsv becomes label.*",
+)

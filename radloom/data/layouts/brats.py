@@ -7,6 +7,7 @@ from pathlib import Path
 
 from radloom.data.entries import Entry, Found, refuse_images, scan
 from radloom.data.labels import LabelMap
+from radloom.data.layout import Layout
 from radloom.errors import RadloomError
 
 _UNTIL_2021 = re.compile(
@@ -54,3 +55,13 @@ def _entry(found: Found) -> Entry | None:
         labels = _LABELS_SINCE_2023 if word == "seg" else None
         return Entry(case, case.rsplit("-", 1)[0], _COLUMNS[word], found, labels=labels)
     return None
+
+
+LAYOUT = Layout(
+    title="BraTS 2017 to 2023: glioma MRI",
+    looks_like="BraTS2021_00000/BraTS2021_00000_t1ce.nii.gz, BraTS-GLI-00000-000/BraTS-GLI-00000-000-t1c.nii.gz",
+    licence="registration at Synapse or CBICA; research use",
+    recognise=recognise,
+    marks=r"(?i)/(brats1[789]_|brats20_|brats2021_|brats-[a-z]+-\d)[^/]*\.nii(\.gz)?$",
+    notes="labels 1, 2, 4 become 1, 2, 3",
+)

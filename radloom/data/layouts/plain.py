@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from radloom.data.entries import Entry, Found, name_case, refuse_images, scan, stem_without
+from radloom.data.layout import Layout
 
 _WORDS = {
     "image.t1": {"t1", "t1w", "t1n", "mprage", "t1pre"},
@@ -84,3 +85,12 @@ def _cases(found: list[Found]) -> list[tuple[str, ...]]:
     ]
     places = set(own)
     return [next(parts[:n] for n in range(len(parts) + 1) if parts[:n] in places) for parts in own]
+
+
+LAYOUT = Layout(
+    title="a plain folder of cases",
+    looks_like="patient1/t1.nii.gz",
+    licence="your own",
+    recognise=recognise,
+    notes="the words of each name decide the column",
+)

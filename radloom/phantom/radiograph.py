@@ -1,0 +1,125 @@
+"""Radiographs from millimetres of soft tissue and bone: exposures, dual-energy separation, two vendors; no anatomy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import fft, ndimage
+
+BONE_HU, ONSET_HU = 1558.0, 60.0  # cortical bone at 70 keV; where a voxel begins to count as bone
+# Effective attenuation of soft tissue and bone, 1/mm, behind 12 cm of soft tissue (SYSTEMS-direct 4.5).
+STANDARD, LOW = (0.02178, 0.06207), (0.02693, 0.10785)  # 120 kVp and 60 kVp
+NYQUIST_LP_MM = 1.25  # of 0.4 mm pixels, which the grid's pixels stand for
+SCATTER, SCATTER_MM, GRID_LEAK = 0.3, 60.0, 0.012  # share of the primary, its spread, what a correction leaves of it
+WHITE_LEVEL = 4095
+
+
+@dataclass(frozen=True)
+class Vendor:
+    """A detector and its processing; the numbers are ours, within SYSTEMS-direct 4.5.
+
+    f0: of the transfer exp(-f / f0), line pairs per mm. photons: per pixel in air. grain: share of the noise with a
+    1/f spectrum. sharpen: gain of the unsharp mask. gamma: of the look-up table.
+    """
+
+    name: str
+    site: str
+    f0: float
+    photons: float
+    grain: float
+    sharpen: float
+    gamma: float
+
+
+VENDORS = (
+    Vendor("A", "north", 1.5, 2.0e5, 0.0, 0.45, 1.12),
+    Vendor("B", "south", 2.5, 8.0e4, 0.5, 1.1, 0.86),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Layers:
+    """Water-equivalent soft tissue and cortical bone along each ray, mm (x, z), and the pixel's side, mm."""
+
+    soft: np.ndarray
+    bone: np.ndarray
+    pixel_mm: float
+
+
+def projected(hu: np.ndarray, *, depth_mm: float, pixel_mm: float) -> Layers:
+    """Thicknesses along y of a volume in HU (x, y, z) whose voxels are `depth_mm` deep.
+
+    A voxel is bone to clip((HU - 60) / 1498, 0, 1); the rest is soft tissue of its water-equivalent density.
+    """
+    bone = np.clip((hu - ONSET_HU) / (BONE_HU - ONSET_HU), 0, 1)
+    soft = (1 - bone) * np.maximum(1 + hu / 1000, 0)
+    return Layers(soft.sum(1, dtype=np.float64) * depth_mm, bone.sum(1, dtype=np.float64) * depth_mm, pixel_mm)
+
+
+def exposed(
+    layers: Layers, beam: tuple[float, float], vendor: Vendor, *, scatter: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Log-attenuation that the detector measures (x, z): primary, scatter, blur and quantum noise."""
+    primary = np.exp(-(beam[0] * layers.soft + beam[1] * layers.bone))
+    spread = SCATTER_MM / layers.pixel_mm
+    # Only what meets the body scatters; an unweakened ray passes through air.
+    seen = primary + scatter * ndimage.gaussian_filter(primary * (1 - primary) ** 2, spread, mode="nearest")
+    f = _frequency(seen.shape)
+    seen = _filtered(seen, np.exp(-f * NYQUIST_LP_MM / vendor.f0))
+    mean = np.maximum(seen, 1e-6) * vendor.photons
+    white, grainy = rng.standard_normal((2, *seen.shape))
+    colour = np.where(f > 0, 1 / np.maximum(f, 1e-6), 0.0)
+    twice = np.minimum(np.arange(f.shape[1]), 1) + 1  # rfft keeps one of each pair of frequencies
+    colour /= np.sqrt((colour**2 * twice).sum() / seen.size)
+    noise = np.sqrt(1 - vendor.grain) * white + np.sqrt(vendor.grain) * _filtered(grainy, colour)
+    return -np.log(np.maximum(mean + np.sqrt(mean) * noise, 1) / vendor.photons)
+
+
+def separated(
+    high: np.ndarray, low: np.ndarray, *, smooth_px: float
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Log-attenuation of soft tissue alone at the standard energy, and millimetres of bone, from two exposures.
+
+    The 2 x 2 system mu_soft t_soft + mu_bone t_bone = L of both energies is solved for t_bone, whose noise is then
+    smoothed, and its shadow is taken out of the standard exposure: bone cancels where the patient held still.
+    """
+    (soft_h, bone_h), (soft_l, bone_l) = STANDARD, LOW
+    bone = (soft_h * low - soft_l * high) / (bone_l * soft_h - bone_h * soft_l)
+    if smooth_px > 0:
+        bone = ndimage.gaussian_filter(bone, smooth_px, mode="nearest")
+    return high - bone_h * bone, bone
+
+
+def moved(layers: Layers, where: np.ndarray, shift_px: tuple[float, float]) -> Layers:
+    """The layers with soft tissue in `where` (0 to 1, soft-edged) shifted, as heart and diaphragm move; bone stays."""
+    x, z = np.indices(where.shape, dtype=np.float64)
+    places = [x - shift_px[0] * where, z - shift_px[1] * where]
+    return replace(layers, soft=ndimage.map_coordinates(layers.soft, places, order=1, mode="nearest"))
+
+
+def displayed(log_attenuation: np.ndarray, vendor: Vendor, window: tuple[float, float]) -> np.ndarray:
+    """int16 0 to 4095: the vendor's unsharp mask, window and look-up table; dense tissue is bright."""
+    width = max(log_attenuation.shape) / 40
+    sharp = log_attenuation + vendor.sharpen * (
+        log_attenuation - ndimage.gaussian_filter(log_attenuation, width, mode="nearest")
+    )
+    low, high = window
+    return np.rint(WHITE_LEVEL * np.clip((sharp - low) / (high - low), 0, 1) ** vendor.gamma).astype(np.int16)
+
+
+def window_of(log_attenuation: np.ndarray, lungs: np.ndarray, body: np.ndarray) -> tuple[float, float]:
+    """Darkest and brightest log-attenuation shown: from the clearest lung to the dense abdomen, as vendors choose."""
+    clear = np.percentile(log_attenuation[lungs if lungs.any() else body], 2)
+    dense = np.percentile(log_attenuation[body], 97)
+    return float(clear - 0.12 * (dense - clear)), float(dense)
+
+
+def _frequency(shape: tuple[int, ...]) -> np.ndarray:
+    """(x, z/2+1): frequency as a fraction of the grid's Nyquist frequency."""
+    return np.hypot(2 * np.fft.fftfreq(shape[0])[:, None], 2 * np.fft.rfftfreq(shape[1])[None])
+
+
+def _filtered(image: np.ndarray, response: np.ndarray) -> np.ndarray:
+    """The image with its spectrum weighted; mirrored borders would cost more than the dark border is worth."""
+    return np.asarray(fft.irfft2(np.asarray(fft.rfft2(image)) * response, s=image.shape))

@@ -1,0 +1,1 @@
+"""From a denoiser to draws: grids of noise levels, solvers, guides, inversion, likelihood; no networks."""
