@@ -20,7 +20,7 @@ from radloom.metrics import memorisation
 from radloom.metrics.featuresets import blocks
 from radloom.metrics.neighbours import nearest_neighbours
 from radloom.random import numpy_stream
-from radloom.stats.intervals import bootstrap_ci
+from radloom.stats.intervals import Interval, bootstrap_ci, wilson
 
 QUANTILE = 0.99
 _THUMBNAILS = "64 x 64 thumbnails"
@@ -69,12 +69,12 @@ def add_nearest(
         nearest = _nearest(real, synthetic, excluded, held_out)
         out.append(nearest)
         copies = (nearest.correlation > nearest.threshold) * 1.0
-        share = bootstrap_ci(copies, patients=synthetic.patients, rng=rng)
+        share = copy_share(copies, synthetic.patients, rng)
         usual = float(np.mean(nearest.baseline > nearest.threshold))
         against = "held-out images" if held_out else "real images and those of other patients"
         note = (f"share of images nearer to a real one than 99 % of {against} are (correlation above "
-                f"{nearest.threshold:.4f}, any flip, brightness and contrast); {_THUMBNAILS}; 95 % interval: bootstrap "
-                "over patients")  # fmt: skip
+                f"{nearest.threshold:.4f}, any flip, brightness and contrast); {_THUMBNAILS}; 95 % interval over "
+                "patients: Wilson's, or the bootstrap's where a patient has several images")  # fmt: skip
         n, m = len(synthetic.planes), len(real.planes)
         yield Measure(target, "copies", SYNTHETIC, share.estimate, share.low, share.high, n, m, 0, "correlation", "",
                       "1", "lower", note)  # fmt: skip
@@ -85,6 +85,20 @@ def add_nearest(
 
     found.attempt(target, "copies", work)
     return out[0] if out else None
+
+
+def copy_share(copies: np.ndarray, patients: np.ndarray, rng: np.random.Generator) -> Interval:
+    """The share with Wilson's interval where each patient has one image, or none or all are copies (a bootstrap then
+    has no width), counting patients; else with the bootstrap's over patients.
+
+    >>> none = copy_share(np.zeros(20), np.repeat(np.arange(10), 2), np.random.default_rng(0))
+    >>> none.estimate, none.low, round(none.high, 4)  # of 10 patients
+    (0.0, 0.0, 0.2775)
+    """
+    n, share = len(np.unique(patients)), float(copies.mean())
+    if n == len(copies) or share in (0, 1):
+        return wilson(round(share * n), n)
+    return bootstrap_ci(copies, patients=patients, rng=rng)
 
 
 def add_distances(
