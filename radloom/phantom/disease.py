@@ -142,10 +142,10 @@ def grow_lesions(anatomy: Anatomy, *, rng: np.random.Generator) -> Disease:
     count = int(np.ceil(rng.integers(8, 26) * covered)) + 1
     for place in rng.choice(weight.size, count, p=weight / weight.sum()):
         centre = [float(a[i]) for a, i in zip(axes, np.unravel_index(place, grid.shape), strict=True)]
-        ovoid = _ovoid(axes, centre, rng=rng)
-        field = np.maximum(field, ovoid)
+        lesion = ovoid(axes, centre, rng=rng)
+        field = np.maximum(field, lesion)
         if rng.random() < 0.12:
-            enhancing = np.maximum(enhancing, ovoid)
+            enhancing = np.maximum(enhancing, lesion)
     field = field * anatomy.brain * np.clip(1.3 * white + 0.2, 0, 1) * (1 - anatomy.fractions[2])
     active = np.minimum(enhancing, field)
     parts = (Part(field - active, "lesion", 0.005), Part(active, "lesion", 0.2))
@@ -153,7 +153,7 @@ def grow_lesions(anatomy: Anatomy, *, rng: np.random.Generator) -> Disease:
     return Disease(parts, (field > 0.4).astype(np.uint8), labels)
 
 
-def _ovoid(axes: tuple[np.ndarray, ...], centre: list[float], *, rng: np.random.Generator) -> np.ndarray:
+def ovoid(axes: tuple[np.ndarray, ...], centre: list[float], *, rng: np.random.Generator) -> np.ndarray:
     """Voxel fractions of an ellipsoid whose long axis lies at right angles to the ventricle (Dawson's finger)."""
     radius = rng.uniform(2.0, 4.5)
     radii = radius * np.array([rng.uniform(1.2, 2.2), rng.uniform(0.8, 1.4), 1.0])
