@@ -118,7 +118,8 @@ class Latent(Model):
 def relative_error(autoencoder: Autoencoder, batches: Iterable[Batch]) -> float:
     """The sqrt(mean (x - x')**2 / variance of x) over all voxels of the regions; 1 is no better than the mean image.
 
-    The variance is about the mean of each channel. NaN without batches or with constant images that come back wrong.
+    The variance is about the mean of each channel. NaN without batches or with NaN; infinite for constant images that
+    come back wrong.
     """
     count, total, squares, errors = 0.0, torch.zeros(()), torch.zeros(()), 0.0
     for batch in batches:
@@ -130,8 +131,8 @@ def relative_error(autoencoder: Autoencoder, batches: Iterable[Batch]) -> float:
         errors += float((wrong.square() * region).sum())
     if not count:
         return float("nan")
-    variance = float((squares - total.square() / count).sum())
-    return 0.0 if errors == 0 else (errors / variance) ** 0.5 if variance > 0 else float("nan")
+    variance = float((squares - total.square() / count).sum().clamp_min(0))
+    return 0.0 if errors == 0 else (errors / variance) ** 0.5 if variance != 0 else float("inf")
 
 
 def _on_grid(given: Given, size: tuple[int, ...]) -> Given:
