@@ -24,7 +24,7 @@ class PositionNorm(nn.Module):
         return F.layer_norm(x.movedim(1, -1), self.gain.shape, self.gain, self.shift, eps=1e-4).movedim(-1, 1)
 
 
-class _Residual(nn.Module):
+class Residual(nn.Module):
     """x + conv(silu(conv(silu(norm(x)))))."""
 
     def __init__(self, dims: int, channels: int) -> None:
@@ -33,7 +33,8 @@ class _Residual(nn.Module):
         self.first = layers.conv(dims, channels, channels, 3)
         self.second = layers.conv(dims, channels, channels, 3)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "b c *s"]) -> Float[Tensor, "b c *s"]:
+        """The features after the block."""
         return x + self.second(F.silu(self.first(F.silu(self.norm(x)))))
 
 
@@ -54,14 +55,14 @@ class ResidualUNet(nn.Module):
         self.encoder, self.down = nn.ModuleList(), nn.ModuleList()
         self.decoder, self.up = nn.ModuleList(), nn.ModuleList()
         for level, width in enumerate(channels):
-            self.encoder.append(nn.Sequential(*(_Residual(dims, width) for _ in range(blocks))))
+            self.encoder.append(nn.Sequential(*(Residual(dims, width) for _ in range(blocks))))
             if level + 1 < len(channels):
                 deeper = channels[level + 1]
                 self.down.append(nn.Sequential(PositionNorm(width), layers.conv(dims, width, deeper, 3, stride=2)))
                 # a 1x1 convolution at the lower resolution: a 3x3 one behind the upsampling took a fifth of all time
                 widen = layers.conv(dims, deeper, width * 2**dims, 1)
                 self.up.append(nn.Sequential(PositionNorm(deeper), widen, layers.ChannelsToPatches(2)))
-                self.decoder.append(nn.Sequential(*(_Residual(dims, width) for _ in range(blocks))))
+                self.decoder.append(nn.Sequential(*(Residual(dims, width) for _ in range(blocks))))
         head = layers.conv(dims, channels[0], outputs * patch**dims, 3)
         self.head = nn.Sequential(PositionNorm(channels[0]), nn.SiLU(), head)
 
