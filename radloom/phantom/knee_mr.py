@@ -41,7 +41,11 @@ def subject(index: int, *, seed: int, shape: tuple[int, int, int], images: Seque
     value = signal(knee, fat_saturated, rng=stream("signal"))
     value = ndimage.gaussian_filter(value, [blur / spacing for spacing in grid.spacing_mm[:2]] + [0.0])
     complex_image = received(value, grid, noise, rng=stream(f"receive {fat_saturated}"))
-    stored = {"image.pd": np.abs(complex_image), "image.real": complex_image.real, "image.imag": complex_image.imag}
+    stored = {
+        "image.pd": np.abs(complex_image),
+        "image.real": np.real(complex_image),
+        "image.imag": np.imag(complex_image),
+    }
     found = {f"image.{key}": Image(stored[f"image.{key}"].astype(np.float32), grid.affine) for key in images}
     found["mask.tear"] = Image(knee.tears, grid.affine, kind="label")
     found["mask.meniscus"] = Image(knee.menisci, grid.affine, kind="label")
