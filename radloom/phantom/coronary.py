@@ -17,7 +17,7 @@ Number = float | int
 Three = tuple[Number, Number, Number]
 
 FIELD_MM = (192.0, 192.0, 112.0)
-LOW = Resolution(keep=(1, 4), slices=4)  # 16 times fewer samples, as in Kuestner et al. (2021)
+LOW = Resolution(keep=(1, 4), slices=4)  # 16 times fewer samples, as in Küstner et al. 2021
 # Balanced steady state after T2 preparation and fat saturation, blood 1 (relative values, ours).
 SIGNAL = {"blood": 1.0, "muscle": 0.36, "lung": 0.04, "fat": 0.14, "liver": 0.42, "bone": 0.22, "wall": 0.3}
 NOISE = 0.03

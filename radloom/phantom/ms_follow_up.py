@@ -77,6 +77,6 @@ def with_new_lesions(old: Disease, anatomy: Anatomy, *, rng: np.random.Generator
     active = np.minimum(active, field)
     quiet = [replace(part, agent=0.005) for part in old.parts]
     parts = (*quiet, Part(field - active, "lesion", 0.005), Part(active, "lesion", 0.2))
-    new = np.asarray(ndimage.label((field > 0.4) & ~mask)[0]).astype(np.uint8)
+    new = np.asarray(ndimage.label((field > 0.4) & ~mask)[0]).astype(np.uint8)  # pyright: ignore[reportIndexIssue]
     whole = (mask | (new > 0)).astype(np.uint8)
     return Disease(parts, whole, {"label.enhancing": int((active > 0.4).any())}), new

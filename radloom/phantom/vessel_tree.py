@@ -104,8 +104,8 @@ def without(tree: Sequence[Tube], cut: int, at: int) -> list[Tube]:
 def pulses_seen(tree: Sequence[Tube], slabs_mm: Sequence[tuple[float, float]], *, tr_ms: float) -> list[np.ndarray]:
     """Per tube (slabs, n): radio-frequency pulses that the blood at each sample has seen in each slab.
 
-    slabs_mm: (low, high) along z. Blood is fresh where it enters a slab and ages by ds / (v TR) on its way (SYSTEMS
-    of time of flight: Haacke et al. 1999, ch. 24); v is proportional to the radius. 0 outside the slab.
+    slabs_mm: (low, high) along z. Blood is fresh where it enters a slab and ages by ds / (v TR) on its way (Haacke et
+    al. 1999); v is proportional to the radius. 0 outside the slab.
     """
     found: list[np.ndarray] = []
     for tube in tree:
