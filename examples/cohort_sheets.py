@@ -18,8 +18,7 @@ from radloom.phantom import load, names, write_cohort
 HERE = Path(__file__).resolve().parent
 SUBJECTS = 3
 # Display windows, HU: level +- half width, as on a workstation. What has none is shown from its 0.5 to 99.8 percentile.
-WINDOWS = {"abdomen-ct": (-140.0, 220.0), "pelvis": (-160.0, 260.0), "neck-cta": (-100.0, 400.0),
-           "breast-cbct": (-250.0, 250.0)}  # fmt: skip
+WINDOWS = {"abdomen-ct": (-140.0, 220.0), "pelvis": (-160.0, 260.0), "neck-cta": (-100.0, 400.0)}
 
 
 def main() -> None:

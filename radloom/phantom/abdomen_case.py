@@ -14,13 +14,13 @@ from radloom.phantom.abdomen_values import PROTOCOLS, SITES, Site, draw_values
 from radloom.phantom.ct_scan import ct_scan
 from radloom.phantom.fields import Grid
 from radloom.phantom.simulation import Request
-from radloom.phantom.solids import Layer, body_field, labelled, painted
+from radloom.phantom.solids import Layer, body_field, filled_by, labelled, painted
 from radloom.random import numpy_stream
 from radloom.types import Case, Image
 
 CONTRASTS = ("cect", "ncct")
 Stream = Callable[[str], np.random.Generator]
-Value = Callable[[str], float | np.ndarray]
+Value = Callable[[str], tuple[float, float]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +30,7 @@ class Scene:
     grid: Grid
     layers: Sequence[Layer]
     values: Mapping[str, Value]  # by "ncct" and "cect"
+    texture: np.ndarray
     masks: Mapping[str, np.ndarray]
     labels: Mapping[str, int | float | str]
 
@@ -48,7 +49,7 @@ def examination(request: Request, index: int) -> Case:
     for key in request.images:
         which = "ncct" if key == "ncct" else "cect"
         if which not in filled:
-            filled[which] = painted(scene.grid.shape, scene.layers, scene.values[which], -1000.0)
+            filled[which] = painted(scene.grid.shape, scene.layers, scene.values[which], scene.texture, -1000.0)
         protocol = PROTOCOLS.get(key, site.protocol)
         voxels = ct_scan(filled[which], scene.grid, protocol, rng=stream(f"scan.{key}"))
         images[f"image.{key}"] = Image(voxels, scene.grid.affine, unit="HU")
@@ -68,7 +69,7 @@ def patient_scene(shape: tuple[int, int, int], site: Site, *, stream: Stream) ->
     lesion_layers = [layer for lesion in lesions for layer in lesion.layers]
     layers = [*frame.layers, *organ_layers, *vessels, *lesion_layers, *frame.bones]
     texture = _texture(grid, fat_strands(frame, rng=stream("strands")), rng=stream("texture"))
-    tissues = draw_values(texture, phase=site.phase, iodine=site.iodine, rng=stream("values"))
+    tissues = draw_values(phase=site.phase, iodine=site.iodine, rng=stream("values"))
     mask, ml = instances(grid, [lesion.layers[0] for lesion in lesions])
     seen = [lesion.kind for lesion, size in zip(lesions, ml, strict=True) if size > 0]
     # A lesion belongs to its organ; a layer that is no organ covers the organs below it.
@@ -82,7 +83,7 @@ def patient_scene(shape: tuple[int, int, int], site: Site, *, stream: Stream) ->
         "label.liver_hu": round(tissues.native["liver"], 1),
     }
     masks = {"mask.organs": labelled(grid.shape, layers, numbers), "mask.lesion": mask}
-    return Scene(grid, layers, {"ncct": tissues.without, "cect": tissues.with_iodine}, masks, labels)
+    return Scene(grid, layers, {"ncct": tissues.without, "cect": tissues.with_iodine}, texture, masks, labels)
 
 
 def phantom_scene(shape: tuple[int, int, int], site: Site, *, stream: Stream) -> Scene:
@@ -94,21 +95,19 @@ def phantom_scene(shape: tuple[int, int, int], site: Site, *, stream: Stream) ->
     nodules, contrasts, diameters = draw_nodules(frame, liver, rng=stream("nodules"))
     solid = [layer for layer in [*organ_layers, *vessels] if layer.name in MATERIALS]
     layers = [*(layer for layer in frame.layers if layer.name != "heart"), *solid, *nodules, *frame.bones]
-    even = np.zeros(grid.shape, np.float32)
-    tissues = draw_values(even, phase="portal", iodine=site.iodine, rng=stream("values"))
+    tissues = draw_values(phase="portal", iodine=site.iodine, rng=stream("values"))
     offset = {layer.name: contrast for layer, contrast in zip(nodules, contrasts, strict=True)}
 
     def with_nodules(value: Value) -> Value:
-        resin = {"cavity": tissues.native["muscle"] - 20}  # organs are cast in it: no fat, no bowel
-        return lambda name: (
-            value("liver") + offset[name] if name in offset else resin[name] if name in resin else value(name)
-        )
+        fixed = {name: value("liver")[0] + contrast for name, contrast in offset.items()}
+        fixed["cavity"] = tissues.native["muscle"] - 20  # organs are cast in resin: no fat, no bowel
+        return lambda name: (fixed[name] if name in fixed else value(name)[0], 0.0)
 
     mask, _ = instances(grid, nodules)
     numbers = NUMBERS | dict.fromkeys(offset, NUMBERS["liver"])
     found = labelled(grid.shape, layers, numbers)
     # not even a share of a voxel may be vessel or nodule
-    plain = painted(grid.shape, layers, lambda name: float(name == "liver"), 0.0) > 0.98
+    plain = filled_by(grid.shape, layers, "liver") > 0.98
     masks = {"mask.organs": found, "mask.lesion": mask, "mask.roi": regions_of_interest(frame, found, mask, plain)}
     labels: dict[str, int | float | str] = {
         "label.lesions": len(nodules),
@@ -118,7 +117,7 @@ def phantom_scene(shape: tuple[int, int, int], site: Site, *, stream: Stream) ->
         "label.liver_cect_hu": round(tissues.native["liver"] + tissues.added["liver"], 1),
     }
     values = {"ncct": with_nodules(tissues.without), "cect": with_nodules(tissues.with_iodine)}
-    return Scene(grid, layers, values, masks, labels)
+    return Scene(grid, layers, values, np.zeros(grid.shape, np.float32), masks, labels)
 
 
 def instances(grid: Grid, lesions: Sequence[Layer]) -> tuple[np.ndarray, list[float]]:

@@ -96,22 +96,21 @@ REFERENCE = "d100-smooth"
 
 @dataclass(frozen=True, eq=False)
 class Blood:
-    """One subject's tissues: native HU and what iodine adds, HU, by name; `texture` holds unit-variance volumes."""
+    """One subject's tissues: native HU and what iodine adds, HU, by name."""
 
     native: Mapping[str, float]
     added: Mapping[str, float]
-    texture: np.ndarray
 
-    def without(self, name: str) -> np.ndarray:
-        """HU over the grid before the injection."""
-        return np.float32(self.native[name]) + np.float32(TISSUES[name].texture) * self.texture
+    def without(self, name: str) -> tuple[float, float]:
+        """HU before the injection, and the sd of the tissue's texture."""
+        return self.native[name], TISSUES[name].texture
 
-    def with_iodine(self, name: str) -> np.ndarray:
-        """HU over the grid in the site's phase."""
-        return self.without(name) + np.float32(self.added[name])
+    def with_iodine(self, name: str) -> tuple[float, float]:
+        """HU in the site's phase, and the sd of the tissue's texture."""
+        return self.native[name] + self.added[name], TISSUES[name].texture
 
 
-def draw_values(texture: np.ndarray, *, phase: Phase, iodine: float, rng: np.random.Generator) -> Blood:
+def draw_values(*, phase: Phase, iodine: float, rng: np.random.Generator) -> Blood:
     """A subject's values: organs keep their order, livers may be fatty, circulation and timing vary."""
     native = {name: one.native + one.spread * float(rng.standard_normal()) for name, one in TISSUES.items()}
     blood = float(rng.normal(0, 4))
@@ -132,4 +131,4 @@ def draw_values(texture: np.ndarray, *, phase: Phase, iodine: float, rng: np.ran
         added[name] = added["aorta"] * getattr(TISSUES[name], phase) / getattr(TISSUES["aorta"], phase)
     for part in ("kidney", "medulla"):
         added[f"{part} left"] = added[f"{part} right"]
-    return Blood(native, added, texture)
+    return Blood(native, added)

@@ -10,7 +10,7 @@ from radloom.phantom.ct_scan import Protocol, ct_scan, standard
 from radloom.phantom.neck import draw_build, moved, neck_layers, neck_space
 from radloom.phantom.neck_vessels import NUMBERS, SIDES, Plaque, draw_plaques, vessels
 from radloom.phantom.simulation import Request
-from radloom.phantom.solids import Layer, Space, body_field, labelled, painted
+from radloom.phantom.solids import Layer, Space, body_field, filled_by, labelled, painted
 from radloom.random import numpy_stream
 from radloom.types import Case, Image
 
@@ -64,13 +64,14 @@ def examination(request: Request, index: int) -> Case:
     jitter = {name: float(one) for name, one in zip(TISSUES, stream("values").normal(0, 1, len(TISSUES)), strict=True)}
     blood, strength = float(stream("blood").normal(0, 3)), site.iodine * float(stream("timing").uniform(0.8, 1.2))
 
-    def native(name: str) -> np.ndarray:
+    def native(name: str) -> tuple[float, float]:
         hu, _, grain = TISSUES[name]
         own = blood if name in BLOOD else jitter[name] * (3.0 if abs(hu) < 200 else 0.06 * abs(hu))
-        return np.float32(hu + own) + np.float32(grain) * texture
+        return hu + own, grain
 
-    def filled(name: str) -> np.ndarray:
-        return native(name) + np.float32(strength * TISSUES[name][1])
+    def filled(name: str) -> tuple[float, float]:
+        mean, grain = native(name)
+        return mean + strength * TISSUES[name][1], grain
 
     def layers(where: Space) -> list[Layer]:
         soft, bones = neck_layers(where, build)
@@ -81,12 +82,14 @@ def examination(request: Request, index: int) -> Case:
     images = {}
     for key in request.images:
         parts, value = (scene if key != "ncct" else layers(before)), (filled if key == "cta" else native)
-        voxels = ct_scan(painted(grid.shape, parts, value, -1000.0), grid, site.protocol, rng=stream(f"scan.{key}"))
+        voxels = ct_scan(
+            painted(grid.shape, parts, value, texture, -1000.0), grid, site.protocol, rng=stream(f"scan.{key}")
+        )
         images[f"image.{key}"] = Image(voxels, grid.affine, unit="HU")
     masks = {"mask.vessels": labelled(grid.shape, scene, NUMBERS),
              "mask.plaque": labelled(grid.shape, scene, {"plaque": 1, "chalk": 2, "occluded": 3})}  # fmt: skip
     images |= {key: Image(voxels, grid.affine, kind="label") for key, voxels in masks.items()}
-    inside = painted(grid.shape, [scene[0]], lambda _: 1.0, 0.0) > 0.5
+    inside = filled_by(grid.shape, scene[:1], "skin") > 0.5
     shift = float(np.linalg.norm(move[:, inside], axis=0).mean()) if inside.any() else 0.0
     name = f"sub-{index:04d}"
     return Case(name, name, images, _labels(plaques) | {"label.shift_mm": round(shift, 2)}, site=site.site,

@@ -78,10 +78,10 @@ def _ct(
 ) -> np.ndarray:
     grid = pelvis.space.grid
 
-    def value(name: str) -> np.ndarray:
-        return np.float32(tissues[name].hu) + np.float32(tissues[name].texture_hu) * texture
+    def value(name: str) -> tuple[float, float]:
+        return tissues[name].hu, tissues[name].texture_hu
 
-    return ct_scan(painted(grid.shape, pelvis.layers, value, -1000.0), grid, site.ct, rng=rng)
+    return ct_scan(painted(grid.shape, pelvis.layers, value, texture, -1000.0), grid, site.ct, rng=rng)
 
 
 def _mr(
@@ -101,12 +101,12 @@ def _mr(
         one = tissues[name]
         return float(sequence(one.pd, one.t1[site.field], one.t2[site.field]))
 
-    def value(name: str) -> np.ndarray:
+    def value(name: str) -> tuple[float, float]:
         # Stool and marrow are uneven, fluid is not.
         uneven = 0.02 if TISSUES[name].texture_hu < 4 else 0.25 if name == "stool" else 0.07
-        return np.float32(signal(name)) * (1 + np.float32(uneven) * own)
+        return signal(name), uneven * signal(name)
 
-    volume = painted(grid.shape, pelvis.layers, value, 0.0)
+    volume = painted(grid.shape, pelvis.layers, value, own, 0.0)
     sd = [site.blur_mm / 2.3548 / one for one in grid.spacing_mm[:2]]
     volume = ndimage.gaussian_filter(volume, [*sd, 0.0])
     x, y, _ = grid.points_mm().astype(np.float32)

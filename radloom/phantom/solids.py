@@ -141,9 +141,14 @@ def tube(
     box = box_around(space, path.min(0) - widest, path.max(0) + widest)
     points = space.points[(slice(None), *box)]
     reach = 1.5 * widest + space.border_mm
-    distance, nearest = KDTree(path).query(points.reshape(3, -1).T, distance_upper_bound=reach)
-    radius = np.append(radii, 0.0)[nearest].reshape(points.shape[1:])
-    depth = radius - np.minimum(distance, reach).reshape(points.shape[1:])
+    # The box has room for the warp; most of it is far from the tube and needs no search.
+    low, high = path.min(0) - reach, path.max(0) + reach
+    near = np.logical_and.reduce([(p > a) & (p < b) for p, a, b in zip(points, low, high, strict=True)])
+    distance, nearest = np.full(near.shape, reach), np.full(near.shape, len(path))
+    found = KDTree(path).query(points[:, near].T, distance_upper_bound=reach)
+    distance[near], nearest[near] = np.minimum(found[0], reach), found[1]
+    radius = np.append(radii, 0.0)[nearest]
+    depth = radius - distance
     if ripple is not None:
         depth = depth + ripple[box]
     # A vessel thinner than a voxel fills only the share of the voxel that its cross-section has.
@@ -174,16 +179,26 @@ def spline(points: Sequence[Point] | np.ndarray, *, step_mm: float = 1.5) -> np.
 def painted(
     shape: tuple[int, int, int],
     layers: Sequence[Layer],
-    value: Callable[[str], float | np.ndarray],
+    value: Callable[[str], tuple[float, float]],
+    texture: np.ndarray,
     background: float,
 ) -> np.ndarray:
-    """float32: the background covered by each layer in turn; `value` of a layer's name is a number or a volume."""
+    """float32: the background covered by each layer in turn.
+
+    `value` of a layer's name is its mean and the sd of its texture; `texture` is a volume of unit variance.
+    """
     out = np.full(shape, background, np.float32)
     for layer in layers:
-        new = value(layer.name)
-        new = new[layer.box] if isinstance(new, np.ndarray) else np.float32(new)
+        mean, sd = value(layer.name)
+        new = np.float32(mean) + np.float32(sd) * texture[layer.box] if sd else np.float32(mean)
         out[layer.box] += layer.fraction * (new - out[layer.box])
     return out
+
+
+def filled_by(shape: tuple[int, int, int], layers: Sequence[Layer], name: str) -> np.ndarray:
+    """float32: the share of each voxel that the layers of this name fill once all are painted."""
+    even = np.broadcast_to(np.float32(0), shape)
+    return painted(shape, layers, lambda one: (float(one == name), 0.0), even, 0.0)
 
 
 def labelled(shape: tuple[int, int, int], layers: Sequence[Layer], numbers: Mapping[str, int]) -> np.ndarray:

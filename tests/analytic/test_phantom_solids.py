@@ -71,8 +71,9 @@ def test_a_later_layer_covers_an_earlier_one_in_image_and_mask() -> None:
     box = (slice(0, 2), slice(0, 1), slice(0, 1))
     layers = [Layer("a", box, np.array([[[1.0]], [[1.0]]], np.float32)),
               Layer("b", box, np.array([[[0.25]], [[0.75]]], np.float32))]  # fmt: skip
-    image = painted((3, 1, 1), layers, {"a": 100.0, "b": 20.0}.__getitem__, -1000.0)
-    assert image.ravel() == pytest.approx([80.0, 40.0, -1000.0])
+    texture = np.array([0.0, 2.0, 9.0], np.float32).reshape(3, 1, 1)
+    image = painted((3, 1, 1), layers, {"a": (100.0, 0.0), "b": (20.0, 5.0)}.__getitem__, texture, -1000.0)
+    assert image.ravel() == pytest.approx([80.0, 47.5, -1000.0])
     assert labelled((3, 1, 1), layers, {"a": 1}).ravel().tolist() == [1, 0, 0]
     assert labelled((3, 1, 1), layers, {"a": 1, "b": 2}).ravel().tolist() == [1, 2, 0]
 

@@ -12,7 +12,7 @@ def begin(request: Request) -> MakeSubject:
 SIMULATION = Simulation(
     name="neck-cta",
     shows="CT of the neck before and in the arterial phase, slightly moved; carotid and vertebral arteries, stenoses",
-    shape=(160, 160, 42),
+    shape=(160, 160, 32),
     small=(32, 32, 8),
     variants=("patients",),
     images=IMAGES,
