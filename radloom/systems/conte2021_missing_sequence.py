@@ -75,7 +75,7 @@ _SIZES = {
     ("cpu", 2): Size(
         residual,
         _CPU,
-        Training(3000, 4, (96, 96), **_SCHEDULE),
+        Training(2400, 4, (96, 96), **_SCHEDULE),
         _READER,
     ),
     ("cpu", 3): Size(
