@@ -14,6 +14,7 @@ from radloom.phantom.solids import (
     depth_in_ellipsoid,
     depth_in_oval,
     ellipsoid,
+    kept,
     spline,
     tube,
     warped_space,
@@ -75,8 +76,10 @@ def moved(space: Space, *, rng: np.random.Generator) -> tuple[Space, np.ndarray]
 
 def neck_layers(space: Space, build: Build) -> tuple[list[Layer], list[Layer]]:
     """Soft tissues, to be painted before the vessels, and bones, after them."""
-    soft = [*_outline(space, build), *_muscles(space, build), *_glands(space, build), *_airway(space, build)]
-    return soft, [*_spine(space, build), *_jaw(space)]
+    outline = _outline(space, build)
+    under_skin = outline[1].fraction
+    inner = [*_muscles(space, build), *_glands(space, build), *_airway(space, build)]
+    return [*outline, *(kept(layer, under_skin) for layer in inner)], [*_spine(space, build), *_jaw(space)]
 
 
 def _step(x: np.ndarray) -> np.ndarray:
