@@ -1,4 +1,4 @@
-"""Numbers that R 4.2.2 printed for the small data here: pROC 1.18.0, epiR 2.0.57, psych 2.2.9, survival 3.5-3, stats."""
+"""Numbers that R 4.2.2 printed for these small data: pROC 1.18.0, epiR 2.0.57, psych 2.2.9, survival 3.5-3, stats."""
 
 import numpy as np
 import pytest
