@@ -91,6 +91,7 @@ def page(comparison: Comparison) -> str:
     style = "\n".join((_HERE / name).read_text(encoding="utf-8") for name in ("page.css", "compare.css"))
     return environment.get_template("compare.html").render(
         comparison=comparison,
+        simulated=comparison.real.simulated,
         sections=[_section(target, i) for i, target in enumerate(comparison.targets)],
         facts=_facts(comparison),
         blind=_blind(comparison),
