@@ -118,7 +118,8 @@ def test_halves_hold_every_image_once_and_share_no_patient(patients, seed):
     try:
         a, b = halves(who, np.random.default_rng(seed))
     except RadloomError:
-        assert max(np.bincount(who)) > len(who) - 16  # one patient alone nearly fills the set
+        # the cut falls behind the patient who crosses the middle, so that patient fills what the other half lacks
+        assert max(np.bincount(who)) > len(who) / 2 - 8
         return
     assert sorted([*a, *b]) == list(range(len(who)))
     assert not set(who[a]) & set(who[b])
