@@ -11,12 +11,14 @@ from torch import Tensor, nn
 
 from radloom.errors import RadloomError
 from radloom.given import Given
+from radloom.models.augmentation import Augmentation
+from radloom.models.diffusion_gan import Diffused
 from radloom.models.losses import Game
 from radloom.models.model import Model
 from radloom.models.penalties import PathLength, Penalty, Scores, Shown, Unrolled, path_lengths
 from radloom.networks.progressive import ProgressiveDiscriminator, ProgressiveGenerator, faded
 from radloom.networks.stylegan import Noise, StyleGenerator
-from radloom.samplers.denoiser import Streams, streams
+from radloom.samplers.denoiser import streams
 
 
 @runtime_checkable
@@ -32,23 +34,6 @@ class Generator(Protocol):
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """All that is learned."""
-        ...
-
-
-@runtime_checkable
-class Disguise(Protocol):
-    """A module between images and the discriminator; real and generated ones pass it alike, in both turns."""
-
-    def __call__(self, x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor | None]:
-        """The images in disguise, and the time that the discriminator hears with it, if any."""
-        ...
-
-    def note(self, real_scores: Tensor) -> None:
-        """Takes in how the discriminator scored real images in this step."""
-        ...
-
-    def after_step(self, seed: int) -> None:
-        """Adapts; `seed` is of this step."""
         ...
 
 
@@ -96,14 +81,19 @@ class GAN(Model):
         *,
         game: Game,
         penalties: tuple[Penalty, ...] = (),
-        disguise: Disguise | None = None,
+        disguise: Augmentation | Diffused | None = None,
         path_length: PathLength | None = None,
         unrolled: Unrolled | None = None,
         growth: Growth | None = None,
     ) -> None:
         super().__init__()
+        if game.relative and isinstance(disguise, Augmentation | Diffused) and disguise.feedback.target is not None:
+            raise RadloomError("feedback from the sign of scores in a relative game", expected="Feedback(target=None)")
         if path_length is not None and not isinstance(generator, StyleGenerator):
             raise RadloomError("a path length of a generator without styles", expected="a StyleGenerator")
+        grown = isinstance(generator, ProgressiveGenerator) and isinstance(discriminator, ProgressiveDiscriminator)
+        if growth is not None and not grown:
+            raise RadloomError("growth of players that do not grow", expected="networks of networks.progressive")
         self.generator, self.discriminator, self.game, self.penalties = generator, discriminator, game, penalties
         self.disguise, self.path_length, self.unrolled, self.growth = disguise, path_length, unrolled, growth
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
@@ -119,16 +109,14 @@ class GAN(Model):
         self._batch = len(x)
         if isinstance(self.generator, ProgressiveGenerator):
             x = faded(x, float(self.generator.stage), self.generator.levels)
-        own = streams(rng, len(x))
-        return (
-            self._discriminator(x, given, own, rng) if turn == "discriminator" else self._generator(x, given, own, rng)
-        )
+        turns = {"discriminator": self._discriminator, "generator": self._generator}
+        return turns[turn](x, given, lambda like: torch.randn(like.shape, generator=rng, device=like.device), rng)
 
     def sample(self, given: Given, shape: tuple[int, ...], *, rng: torch.Generator) -> Tensor:
         """A draw; what is given of images and masks is heard by networks with maps alone."""
         if tuple(shape[1:]) != tuple(self.generator.shape):
             raise RadloomError(f"a draw of {tuple(shape[1:])} from a GAN", expected=f"{self.generator.shape}")
-        return self._drawn(given, shape[0], streams(rng, shape[0]), rng.device).float()
+        return self._drawn(given, shape[0], streams(rng, shape[0]).normal, rng.device).float()
 
     def trainable(self, turn: str) -> Iterator[nn.Parameter]:
         """The parameters of the turn's player."""
@@ -145,9 +133,9 @@ class GAN(Model):
             self.disguise.after_step(int(self.steps))
         self._grow()
 
-    def _discriminator(self, x: Tensor, given: Given, own: Streams, rng: torch.Generator) -> dict[str, Tensor]:
+    def _discriminator(self, x: Tensor, given: Given, noise: Noise, rng: torch.Generator) -> dict[str, Tensor]:
         with torch.no_grad():
-            fake = self._drawn(given, len(x), own, x.device)
+            fake = self._drawn(given, len(x), noise, x.device)
         (real, when), (fake, then) = self._seen(x, rng), self._seen(fake, rng)
         shown = Shown(real, fake, self._scores(given, when), self._scores(given, then))
         of_real, of_fake = shown.of_real(real).float(), shown.of_fake(fake).float()
@@ -161,8 +149,8 @@ class GAN(Model):
                 total, parts[penalty.name] = total + value, value.detach()
         return {"total": total, **parts}
 
-    def _generator(self, x: Tensor, given: Given, own: Streams, rng: torch.Generator) -> dict[str, Tensor]:
-        fake, then = self._seen(self._drawn(given, len(x), own, x.device), rng)
+    def _generator(self, x: Tensor, given: Given, noise: Noise, rng: torch.Generator) -> dict[str, Tensor]:
+        fake, then = self._seen(self._drawn(given, len(x), noise, x.device), rng)
         real, when = self._seen(x, rng) if self.game.relative or self.unrolled is not None else (x, None)
         judge = self.discriminator
         if self.unrolled is not None:
@@ -175,17 +163,15 @@ class GAN(Model):
             return {"total": game}
         assert isinstance(self.generator, StyleGenerator)
         synthesis, count = self.generator.synthesis, max(1, round(path.share * len(x)))
-        noise = Streams(own.generators[:count])
-        w = self.generator.styles(noise.normal(x.new_empty(count, self.generator.latent)), given[:count], noise.normal)
-        lengths = path_lengths(lambda at: synthesis(at, noise.normal), w, rng)
+        w = self.generator.styles(noise(x.new_empty(count, self.generator.latent)), given[:count], noise)
+        lengths = path_lengths(lambda at: synthesis(at, noise), w, rng)
         self._length = lengths.detach().mean()
         mean = self.mean_length if int(self.steps) else self._length  # from 0 the first penalties would shrink lengths
         penalty = path.every * path.weight * (lengths - mean).square().mean()
         return {"total": game + penalty, "game": game.detach(), "path_length": self._length}
 
-    def _drawn(self, given: Given, count: int, own: Streams, device: torch.device) -> Tensor:
-        z = own.normal(torch.empty(count, self.generator.latent, device=device))
-        return self.generator(z, given, own.normal)
+    def _drawn(self, given: Given, count: int, noise: Noise, device: torch.device) -> Tensor:
+        return self.generator(noise(torch.empty(count, self.generator.latent, device=device)), given, noise)
 
     def _seen(self, x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor | None]:
         return (x, None) if self.disguise is None else self.disguise(x, rng)
