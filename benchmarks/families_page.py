@@ -10,8 +10,9 @@ Rows = Mapping[str, Mapping[str, Any]]
 _TEXTURE, _RADIOMIC = "multiscale_texture_2d", "radiomic_frd_v0_2d, z-scored"
 _BASELINES = ("training images again", "gaussian", "mean and noise", "real halves")
 _COLUMNS = (
-    ("FD texture ↓", "fd_equal_n", _TEXTURE), ("FD∞ texture ↓", "fd_infinity", _TEXTURE), ("KID texture ↓", "kid", _TEXTURE),
-    ("FD radiomic ↓", "fd_equal_n", _RADIOMIC), ("KID radiomic ↓", "kid", _RADIOMIC),
+    ("FD texture ↓", "fd_equal_n", _TEXTURE), ("FD∞ texture ↓", "fd_infinity", _TEXTURE),
+    ("KID texture ↓", "kid", _TEXTURE), ("FD radiomic ↓", "fd_equal_n", _RADIOMIC),
+    ("KID radiomic ↓", "kid", _RADIOMIC),
     ("precision ↑", "precision", _TEXTURE), ("recall ↑", "recall", _TEXTURE), ("density ↑", "density", _TEXTURE),
     ("coverage ↑", "coverage", _TEXTURE), ("MS-SSIM", "ms_ssim_diversity", ""), ("bits ↓", "bits_per_dimension", ""),
     ("nearest training", "nearest_training_ratio", _TEXTURE), ("copies %", "copies", "correlation"),
@@ -39,10 +40,15 @@ def page(about: Mapping[str, Any], rows: Rows, sheets: Mapping[str, str]) -> str
 def explanation(about: Mapping[str, Any], rows: Rows, sheets: Mapping[str, str]) -> str:
     """docs/explanation/families.md."""
     budget = f"{about['seconds']:g} CPU seconds"
-    lines = ["# Which family to pick", "", "Written by `benchmarks/families.py` from [its table](../../results/families.md): "
-             f"each system trains for {budget} on one thread and draws {about['count']} images of 64 x 64 pixels, which are "
-             "judged against held-out patients. The brains are simulated. With more time the order can change: a small "
-             "budget favours what learns quickly.", ""]  # fmt: skip
+    lines = [
+        "# Which family to pick",
+        "",
+        "Written by `benchmarks/families.py` from [its table](../../results/families.md): each system trains for "
+        f"{budget} on one thread and draws {about['count']} images of 64 x 64 pixels, which are judged against "
+        "held-out patients. The brains are simulated. With more time the order can change: a small budget favours what learns "
+        "quickly.",
+        "",
+    ]
     for task, title in about["tasks"].items():
         lines += [f"## {title}", "", *_advice(task, rows)]
         best = _ranked(task, rows)[:1]
@@ -88,9 +94,11 @@ def _advice(task: str, rows: Rows) -> list[str]:
     beating = [name for name in ranked if all(_beats(rows[name], space) for space in (_TEXTURE, _RADIOMIC))]
     said = []
     if beating:
-        said.append(f"Nearest to real images: **{_short(beating[0])}**, Frechet distance "
-                    f"{_pair(rows[beating[0]], 'synthetic')} against {_pair(rows[beating[0]], 'gaussian')} of the Gaussian "
-                    "(texture, radiomic).")  # fmt: skip
+        best, other = (_pair(rows[beating[0]], arm) for arm in ("synthetic", "gaussian"))
+        said.append(
+            f"Nearest to real images: **{_short(beating[0])}**, Frechet distance {best} against {other} of the "
+            "Gaussian (texture, radiomic)."
+        )
         quick = min(beating, key=lambda name: _value(rows[name], "cpu_seconds_per_image", "", "synthetic"))
         said.append(
             f"Quickest to draw among those that beat the Gaussian in both spaces: **{_short(quick)}**, "

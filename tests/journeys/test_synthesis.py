@@ -125,8 +125,8 @@ def test_a_wish_of_many_codes_takes_each_image_its_own_whatever_the_count() -> N
 
 def test_an_absent_column_is_refused_with_the_ones_there_are(run: Path) -> None:
     cohort = read_json(run / "run.json")["cohort"]
-    command = [sys.executable, "-m", "radloom", "train", SYSTEM, "--data", cohort, "--out", f"{run}-t2", "--size", "tiny",
-               "--set", "target=image.t2"]  # fmt: skip
+    command = [sys.executable, "-m", "radloom", "train", SYSTEM, "--data", cohort, "--out", f"{run}-t2",
+               "--size", "tiny", "--set", "target=image.t2"]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode != 0
     assert "no column image.t2" in done.stderr
@@ -135,8 +135,8 @@ def test_an_absent_column_is_refused_with_the_ones_there_are(run: Path) -> None:
 
 
 def distance(arm: str, low: float, high: float) -> Measure:
-    return Measure("image.flair", "fd_equal_n", arm, (low + high) / 2, low, high, 50, 50, 44, "multiscale_texture_2d", "", "",
-                   "lower", "")  # fmt: skip
+    return Measure("image.flair", "fd_equal_n", arm, (low + high) / 2, low, high, 50, 50, 44, "multiscale_texture_2d",
+                   "", "", "lower", "")  # fmt: skip
 
 
 @pytest.mark.parametrize(
