@@ -223,5 +223,5 @@ def test_studies_without_two_readers_or_cases_of_a_class_are_refused():
         mrmc_u(pd.concat([table, table.iloc[:1]]))
     with pytest.raises(RadloomError, match="1 ratings are missing"):
         mrmc_u(table.assign(rating=np.where(np.arange(len(table)) == 3, np.nan, table.rating)))
-    with pytest.raises(RadloomError, match="level is 1.5"):
+    with pytest.raises(RadloomError, match=r"level is 1\.5"):
         mrmc_u(table, level=1.5)
