@@ -1,4 +1,4 @@
-"""Residual U-Net that starts from 2x2 patches: our generator of images, 2D and 3D; no statistics over positions."""
+"""Residual U-Net that starts from 2x2 patches: our generator of images, 2D and 3D."""
 
 from collections.abc import Callable
 
@@ -66,7 +66,9 @@ class ResidualUNet(nn.Module):
 
     channels: width at each level, the first at 1/patch of the resolution, each next at half of the one before.
     blocks: residual blocks per level and side. patch: edge of the patches that the stem turns into channels
-    (2 leaves out the full resolution; see docs/explanation/generator.md).
+    (2 leaves out the full resolution; see docs/explanation/generator.md). finish: width of two convolutions at full
+    resolution that see what the patches became beside the inputs, 0 for none. norm: PositionNorm answers a tile as the
+    volume around it would be; ChannelNorm learns faster where whole slices are drawn.
     """
 
     def __init__(

@@ -120,8 +120,8 @@ SYSTEM = System(
     ),
     deviations=(
         "The paper's network widths, losses and schedule were not at hand: size paper uses pix2pix's own.",
-        "Sizes tiny and cpu: either generator sees T1c and T2, since both are at hand when T1 and FLAIR are missing; "
-        "--set sees=own gives the paper's routes T1c -> T1 and T2 -> FLAIR.",
+        "--set sees=both lets either generator see T1c and T2, since both are at hand when T1 and FLAIR are missing; "
+        "the paper's routes are T1c -> T1 and T2 -> FLAIR.",
         "Sizes tiny and cpu: a residual U-Net corrects the best cubic voxel-wise map; absolute plus squared error, "
         "least-squares game at weight 0.001.",
         "Intensities are divided by the median of the head; the paper's scaling is not stated in the abstract.",
