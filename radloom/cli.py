@@ -71,11 +71,12 @@ def version(show: Annotated[bool, typer.Option("--version", help="Print the vers
 
 @app.command()
 def systems(json: Json = False) -> None:
-    """List the published systems."""
+    """List the published systems by family."""
     from radloom.systems import load, names
 
-    found = [{"name": name, "title": load(name).title, "cite": load(name).cite.key} for name in names()]
-    print_answer(found, json, "\n".join(f"{row['name']:32} {row['title']}" for row in found))
+    known = sorted(map(load, names()), key=lambda system: (system.family, system.name))
+    found = [{"name": one.name, "title": one.title, "cite": one.cite.key, "family": one.family} for one in known]
+    print_answer(found, json, "\n".join(f"{row['name']:32} {row['family']:18} {row['title']}" for row in found))
 
 
 @app.command()
@@ -149,12 +150,20 @@ def draw(
     ] = None,
     case: Annotated[list[str] | None, typer.Option("--case", help="Only this case; may be repeated.")] = None,
     draws: Annotated[int, typer.Option("--draws", min=1, help="Images per case.")] = 1,
+    count: Annotated[
+        int | None, typer.Option("--count", min=1, help="Images per condition, of a system that draws from nothing.")
+    ] = None,
+    condition: Annotated[
+        list[str] | None,
+        typer.Option("--condition", metavar="LABEL=VALUE", help="Only under this condition; may be repeated."),
+    ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="The run's own unless given.")] = None,
     json: Json = False,
 ) -> None:
     """Draw synthetic images into RUN/samples.
 
-    Of the run's test cases, or of all cases of another cohort, which needs the inputs alone.
+    Of the run's test cases, or of all cases of another cohort, which needs the inputs alone; or --count images from
+    nothing, under each condition.
     """
     from radloom.pipeline import drawn
     from radloom.starting import opened
@@ -162,10 +171,12 @@ def draw(
 
     folder, recipe = opened(run)
     fabric = launched_fabric()
-    cases = drawn(folder, recipe, fabric, data=data, cases=case or [], draws=draws, seed=seed)
+    cases = drawn(folder, recipe, fabric, data=data, cases=case or [], draws=draws, count=count,
+                  conditions=condition or [], seed=seed)  # fmt: skip
     if fabric.is_global_zero:
         then = f"evaluate {quote(str(run))}" if not data else f"export {quote(str(run))} --out {quote(f'{run}-dicom')}"
-        text = f"{len(cases)} cases drawn into {run / 'samples'}\nnext: radloom {then}"
+        what = "cases" if recipe.system.task.inputs else "images"
+        text = f"{len(cases)} {what} drawn into {run / 'samples'}\nnext: radloom {then}"
         print_answer({"cases": cases, "samples": run / "samples"}, json, text)
 
 
@@ -175,14 +186,14 @@ def evaluate(run: Run, json: Json = False) -> None:
 
     Against the real ones, with the baselines beside them.
     """
-    from radloom.evaluation import evaluate as judge
+    from radloom.pipeline import evaluated
     from radloom.starting import opened
 
     folder, recipe = opened(run)
     cohort = folder.cohort()
-    results = judge(recipe, folder, cohort, cohort.where("test").ids)
+    rows = evaluated(folder, recipe, cohort, cohort.where("test").ids)
     text = f"{folder.results}\nnext: radloom report {quote(str(run))}"
-    print_answer({"results": folder.results, "rows": len(results.table)}, json, text)
+    print_answer({"results": folder.results, "rows": rows}, json, text)
 
 
 @app.command()

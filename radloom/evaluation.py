@@ -19,7 +19,7 @@ from radloom.results import Results, Row
 from radloom.runfolder import RunFolder
 from radloom.sampling import read_sample
 from radloom.stored import stored, whole_volumes
-from radloom.system import Recipe, Task
+from radloom.system import Recipe, Task, translation
 
 LESIONS = ("mask.tumour", "mask.lesion")  # the entries whose voxels are judged on their own as "tumour" and "lesion"
 BASELINES = ("zero", "mean", "linear", "cubic")
@@ -62,7 +62,7 @@ class Arms:
 
 def all_arms(recipe: Recipe, folder: RunFolder, cohort: Cohort) -> Arms:
     """The arms of a run, baselines fitted on its training patients."""
-    task = recipe.system.task
+    task = translation(recipe)
     store = stored(task, folder, cohort, ("train",))
     return Arms(task, folder, fitted_baselines(task, store, cohort.where("train").ids))
 
@@ -81,7 +81,7 @@ def evaluate(recipe: Recipe, folder: RunFolder, cohort: Cohort, cases: Sequence[
 
 
 def _judged(recipe: Recipe, folder: RunFolder, cohort: Cohort, arms: Arms, case: str) -> Iterator[Row]:
-    task, record = recipe.system.task, folder.record()
+    task, record = translation(recipe), folder.record()
     split = cohort.case(case, task.target).split  # refuses a case without the real images
     prepared = task.read(cohort, case)
     regions = {"brain": prepared.region, **_lesions(task, cohort, case, prepared.region)}

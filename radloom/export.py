@@ -48,7 +48,7 @@ def export_dicom(run: Path, out: Path, *, burn_in: str = "") -> list[Path]:
                                     name if source else f"{about['patient']} of {name}",
                                     about["split_hash"], about["seed"], synthetic=True)  # fmt: skip
             drawn = read(path.with_suffix(".nii.gz"))
-            image = on_source_grid(drawn, cohorts[table], about["case"], about["condition"][0])
+            image = on_source_grid(drawn, cohorts[table], about["case"], (*about["condition"], "")[0])
             write_series(image, temporary / place, provenance=provenance, source=source,
                          modality=_MODALITIES.get(about["key"], "MR"),
                          description=contrast.upper(), examination=about["case"], burnt_in=burn_in)  # fmt: skip

@@ -17,7 +17,9 @@ from radloom.data.provenance import refuse_other_source
 from radloom.errors import RadloomError
 from radloom.files import write_text
 from radloom.runfolder import RunFolder
+from radloom.synthesis import Synthesis
 from radloom.system import Recipe
+from radloom.systems import load
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -98,13 +100,24 @@ def drawn(
     data: Path | None = None,
     cases: Sequence[str] = (),
     draws: int = 1,
+    count: int | None = None,
+    conditions: Sequence[str] = (),
     seed: int | None = None,
 ) -> list[str]:
-    """Draws these cases into RUN/samples and returns their names.
+    """Draws these cases, or images from nothing, into RUN/samples and returns their names.
 
     data: another cohort than the run's own; it needs the inputs alone. cases: the own cohort's test cases, or all
-    of the other cohort's, unless given. seed: the run's own unless given.
+    of the other cohort's, unless given. count, conditions: of a system that draws from nothing, images under each
+    condition. seed: the run's own unless given.
     """
+    if isinstance(recipe.system.task, Synthesis):
+        if data or cases or draws != 1:
+            raise RadloomError(f"{recipe.system.name} draws from nothing, not for cases",
+                               expected="--count and --condition, not --data, --case and --draws")  # fmt: skip
+        return _drawn_from_nothing(folder, recipe, fabric, count, conditions, seed)
+    if count is not None or conditions:
+        raise RadloomError(f"{recipe.system.name} draws for cases, not from nothing",
+                           expected="--case and --draws, not --count and --condition")  # fmt: skip
     record = folder.record()
     own = Path(record["cohort"])
     table = own if data is None else table_path(data).resolve()
@@ -122,6 +135,19 @@ def drawn(
                 cases=chosen)  # fmt: skip
 
 
+def _drawn_from_nothing(
+    folder: RunFolder, recipe: Recipe, fabric: Fabric, count: int | None, conditions: Sequence[str], seed: int | None
+) -> list[str]:  # fmt: skip
+    from radloom.drawing import draw_images, synthesis, usual_count, wishes
+
+    cohort = folder.cohort()
+    asked = wishes(synthesis(recipe), cohort, conditions)
+    each = usual_count(recipe, cohort, len(asked)) if count is None else count
+    return draw_images(
+        recipe, folder, fabric, asked, count=each, seed=folder.record()["seed"] if seed is None else seed
+    )
+
+
 def _refuse_own_names(record: Mapping[str, Any], cases: Sequence[str], table: Path) -> None:
     """Raises RadloomError when another cohort's case has the name of one of the run's own: their files would mix."""
     own = {case for part in record.get("cases", {}).values() for case in part}
@@ -132,12 +158,11 @@ def _refuse_own_names(record: Mapping[str, Any], cases: Sequence[str], table: Pa
 
 
 def _judge(folder: RunFolder, recipe: Recipe, cohort: Cohort, cases: list[str]) -> None:
-    from radloom.evaluation import evaluate
     from radloom.report.page import write_report
     from radloom.stored import forget
 
     say("evaluate: the drawn images and the baselines")
-    evaluate(recipe, folder, cohort, cases)
+    evaluated(folder, recipe, cohort, cases)
     missing = study_needs(recipe, cohort)
     folder.update({"study_skipped": missing})
     if missing:
@@ -148,6 +173,17 @@ def _judge(folder: RunFolder, recipe: Recipe, cohort: Cohort, cases: list[str]) 
     forget(folder)
     write_next(folder, recipe)
     write_report(folder.path)
+
+
+def evaluated(folder: RunFolder, recipe: Recipe, cohort: Cohort, cases: Sequence[str]) -> int:
+    """Judges the drawn images into RUN/results.csv, against the real ones; returns how many rows there are."""
+    if isinstance(recipe.system.task, Synthesis):
+        from radloom.compare.generated import judge
+
+        return len(judge(recipe, folder, cohort))
+    from radloom.evaluation import evaluate
+
+    return len(evaluate(recipe, folder, cohort, cases).table)
 
 
 def study_needs(recipe: Recipe, cohort: Cohort) -> str | None:
@@ -179,7 +215,7 @@ def write_next(folder: RunFolder, recipe: Recipe) -> None:
     other = run.with_name(f"{run.name}-seed{seed}")
     lines = [
         f"python3 -m webbrowser {quote((run / 'report.html').as_uri())}   # look at the report",
-        f"radloom draw {quote(str(run))} --data OTHER_COHORT   # the same model on other patients",
+        _more(recipe, run),
         f"radloom export {quote(str(run))} --out {quote(str(run / 'dicom'))}   # DICOM that says SYNTHETIC",
         f"radloom run {record['system']} --data {quote(record['cohort'])} --out {quote(str(other))} "
         f"--size {recipe.size} --dims {recipe.dims} --seed {seed}{_sets(recipe)}   # how much does the seed matter?",
@@ -187,9 +223,15 @@ def write_next(folder: RunFolder, recipe: Recipe) -> None:
     write_text(folder.path / "next.txt", "\n".join(lines) + "\n")
 
 
+def _more(recipe: Recipe, run: Path) -> str:
+    if isinstance(recipe.system.task, Synthesis):
+        return f"radloom draw {quote(str(run))} --count 100   # more images from the same model"
+    return f"radloom draw {quote(str(run))} --data OTHER_COHORT   # the same model on other patients"
+
+
 def _sets(recipe: Recipe) -> str:
     """The --set options that lead from the size's own settings to the recipe's, each after a space."""
-    usual = recipe.system.resolve(recipe.size, recipe.dims, {})
-    before, now = (dict(r.settings) | asdict(r.training) for r in (usual, recipe))
+    usual = load(recipe.system.name).resolve(recipe.size, recipe.dims, {})
+    before, now = (dict(r.settings) | asdict(r.training) | r.system.task.choices() for r in (usual, recipe))
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in now.items()}
     return "".join(f" --set {quote(f'{key}={texts[key]}')}" for key in now if now[key] != before[key])

@@ -95,7 +95,7 @@ class RunFolder:
     def recipe(self, system: System) -> Recipe:
         """The recipe that the record describes."""
         record = self.record()
-        return Recipe(system, record["size"], record["dims"], _from_json(record["settings"]),
+        return Recipe(system.about_task(record), record["size"], record["dims"], _from_json(record["settings"]),
                       Training(**_from_json(record["training"])))  # fmt: skip
 
 
@@ -110,7 +110,7 @@ def _record(recipe: Recipe, cohort: Cohort, table: Path, seed: int) -> dict[str,
     return {
         "system": system.name, "title": system.title, "claim": system.claim,
         "cite": {"key": system.cite.key, "text": _reference(system)},
-        "target": list(system.task.target), "inputs": list(system.task.inputs),
+        "target": list(system.task.target), "inputs": list(system.task.inputs), **system.task.record(),
         "dims": recipe.dims, "size": recipe.size, "seed": seed,
         "settings": dict(recipe.settings), "training": asdict(recipe.training),
         "paper": [asdict(figure) for figure in system.paper], "deviations": list(system.deviations),

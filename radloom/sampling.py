@@ -1,4 +1,4 @@
-"""Drawing: a trained run and a cohort become synthetic images on the source's grid, each with a sidecar."""
+"""Drawing for a cohort's cases: a trained run's images on the source's grid, each with a sidecar."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from radloom.models.model import Model
 from radloom.models.wrappers import Slicewise, Tiled
 from radloom.random import torch_stream
 from radloom.runfolder import RunFolder
-from radloom.system import Recipe
+from radloom.system import Recipe, translation
 from radloom.types import Image
 from radloom.weights import load_tensors
 
@@ -31,9 +31,14 @@ if TYPE_CHECKING:
 
 def trained_model(recipe: Recipe, folder: RunFolder) -> Model:
     """The run's trained model, ready to draw whole volumes (1, c, x, y, z)."""
+    return on_volumes(loaded_model(recipe, folder), recipe)
+
+
+def loaded_model(recipe: Recipe, folder: RunFolder) -> Model:
+    """The run's trained model as it was trained, of slices or cubes."""
     model = recipe.build()
     load_tensors(model, folder.weights)
-    return on_volumes(model.eval().requires_grad_(False), recipe)
+    return model.eval().requires_grad_(False)
 
 
 def on_volumes(model: Model, recipe: Recipe) -> Model:
@@ -77,7 +82,7 @@ def draw(
 
 def _drawn(recipe: Recipe, model: Model, prepared: Prepared, rng: torch.Generator) -> np.ndarray:
     """The targets (c, x, y, z) in brain medians."""
-    task = recipe.system.task
+    task = translation(recipe)
     given = task.given(prepared).to(rng.device)
     with torch.no_grad():
         x = model.sample(given, (1, len(task.target), *prepared.region.shape), rng=rng)[0].float().cpu().numpy()

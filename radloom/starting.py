@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from radloom.data.cohort import Cohort, table_path
 from radloom.data.provenance import leak
 from radloom.errors import RadloomError
 from radloom.runfolder import RunFolder
+from radloom.synthesis import Synthesis
 from radloom.system import Recipe, Training
 from radloom.systems import load
 
@@ -70,6 +71,7 @@ def started(order: Order) -> tuple[RunFolder, Recipe]:
         if not len(cohort.where(split)):
             raise RadloomError(f'no case of {table} has split "{split}"',
                                do=f"run `radloom data split {quote(str(order.data))}`")  # fmt: skip
+    recipe = recipe.fitted(cohort)
     for split in ("train", "val", *order.splits):
         cohort.where(split).require(recipe.system.task.keys)
     found = leak(cohort)
@@ -84,14 +86,24 @@ def _continued(recipe: Recipe, order: Order) -> tuple[RunFolder, Recipe]:
     pairs = {"system": (recorded.system.name, recipe.system.name), "--size": (recorded.size, recipe.size),
              "--dims": (recorded.dims, recipe.dims), "--seed": (record["seed"], order.seed),
              "--data": (record["cohort"], str(table_path(order.data).resolve()))}  # fmt: skip
-    before, now = (dict(r.settings) | asdict(r.training) for r in (recorded, recipe))
-    if recorded.system is recipe.system:
+    before, now = (
+        dict(r.settings) | asdict(r.training) | r.system.task.choices() for r in (recorded, _as_begun(recipe, recorded))
+    )
+    if recorded.system.name == recipe.system.name:
         pairs |= {f"--set {key}": (before.get(key), now.get(key)) for key in before | now}
     other = [f"{key} {theirs} and not {ours}" for key, (theirs, ours) in pairs.items() if theirs != ours]
     if other:
         raise RadloomError(f"{order.out} was begun with {', '.join(other[:4])}", do="choose another --out",
                            expected="the command that began the run, with --resume added")  # fmt: skip
     return folder, recorded
+
+
+def _as_begun(recipe: Recipe, recorded: Recipe) -> Recipe:
+    """The recipe asked for, with what "auto" became when the run began."""
+    asked, begun = recipe.system.task, recorded.system.task
+    if isinstance(asked, Synthesis) and isinstance(begun, Synthesis) and asked.scaling == "auto":
+        return replace(recipe, system=replace(recipe.system, task=replace(asked, scaling=begun.scaling)))
+    return recipe
 
 
 def started_everywhere(fabric: Fabric, order: Order) -> tuple[RunFolder, Recipe]:

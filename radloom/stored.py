@@ -11,11 +11,12 @@ from radloom.data.cohort import Cohort
 from radloom.data.views import Store
 from radloom.models.model import Batch
 from radloom.runfolder import RunFolder
+from radloom.synthesis import Synthesis
 from radloom.system import Task
 
 
 def stored(
-    task: Task, folder: RunFolder, cohort: Cohort, splits: Sequence[str], rank: int = 0, processes: int = 1
+    task: Task | Synthesis, folder: RunFolder, cohort: Cohort, splits: Sequence[str], rank: int = 0, processes: int = 1
 ) -> Store:
     """The store of these splits' cases; process `rank` of `processes` prepares its share of what is missing."""
     store = Store(folder.cache, task.keys)

@@ -14,6 +14,7 @@ from radloom.data.views import AxialSlices, Cubes, Prepared, View, prepare
 from radloom.errors import RadloomError
 from radloom.given import Given
 from radloom.models.model import Model
+from radloom.synthesis import Synthesis
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,11 @@ class Task:
     target: tuple[str, ...]
     inputs: tuple[str, ...]
 
+    @property
+    def least(self) -> float:
+        """The share of a slice that must lie inside the head for training to see it."""
+        return 0.01
+
     def read(self, cohort: Cohort, case: str) -> Prepared:
         """A case of the cohort as the networks see it."""
         present = [k for k in self.target if k in cohort.image_columns and cohort.path(case, k) is not None]
@@ -77,6 +83,34 @@ class Task:
     def keys(self) -> tuple[str, ...]:
         """Inputs, then targets: the channels of a stored case."""
         return (*self.inputs, *self.target)
+
+    def changed(self, changes: Mapping[str, Any]) -> tuple[Task, dict[str, Any]]:
+        """The task, which no setting changes, and all changes."""
+        return self, dict(changes)
+
+    def choices(self) -> dict[str, str]:
+        """What `changed` takes: nothing."""
+        return {}
+
+    def on_grid(self, patch: tuple[int, ...]) -> Task:
+        """The task itself: examples are cut from the images' own grid."""
+        return self
+
+    def fitted(self, cohort: Cohort) -> Task:
+        """The task itself, which learns nothing from the cohort."""
+        return self
+
+    def parts(self) -> dict[str, Any]:
+        """What a model is built for, beyond its settings: nothing."""
+        return {}
+
+    def record(self) -> dict[str, Any]:
+        """JSON-ready; beside target and inputs in run.json: nothing."""
+        return {}
+
+    def restored(self, record: Mapping[str, Any]) -> Task:
+        """The task itself."""
+        return self
 
 
 @dataclass(frozen=True)
@@ -131,13 +165,15 @@ class System:
     """A published system: what it draws from what, how it is built, what it claims, how ours deviates.
 
     sizes: by (name, dims): "tiny" for tests, "cpu" for the claim on two cores, "paper" as published.
-    study: the protocol that answers its clinical question, or None.
+    study: the protocol that answers its clinical question, or None. family: of models, as `radloom systems` groups
+    them. bits: of a synthesis system whose model has a likelihood: (model, x, given, rng) -> bits per voxel (b,) of
+    images of 256 levels from -1 to 1, or an upper bound on them.
     """
 
     name: str
     title: str
     cite: Citation
-    task: Task
+    task: Task | Synthesis
     sizes: Mapping[tuple[str, int], Size]
     claim: str
     paper: tuple[Figure, ...] = ()
@@ -145,6 +181,8 @@ class System:
     study: str | None = None
     metrics: tuple[str, ...] = ("psnr", "ssim", "mae", "mse")
     pitfalls: tuple[str, ...] = field(default=())
+    family: str = "image to image"
+    bits: Callable[[Any, torch.Tensor, Given, torch.Generator], torch.Tensor] | None = None
 
     def resolve(self, size: str, dims: int, changes: Mapping[str, Any]) -> Recipe:
         """The recipe at a size with changed settings. Raises RadloomError on an unknown size, dims or setting."""
@@ -153,18 +191,26 @@ class System:
             raise RadloomError(f"{self.name} has no size {size} in {dims}D", expected=known)
         chosen = self.sizes[size, dims]
         settings, training = dict(chosen.settings), chosen.training
+        task, changes = self.task.changed(changes)
         for name, value in changes.items():
             if name in settings:
                 settings[name] = _like(settings[name], value, name)
             elif name in {f.name for f in fields(Training)}:
                 training = replace(training, **{name: _like(getattr(training, name), value, name)})
             else:
-                known = ", ".join(sorted([*settings, *(f.name for f in fields(Training))]))
+                known = ", ".join(sorted([*settings, *task.choices(), *(f.name for f in fields(Training))]))
                 raise RadloomError(f"{self.name} has no setting {name}", expected=f"one of {known}")
         if len(training.patch) != dims:
             raise RadloomError(f"patch {training.patch} has {len(training.patch)} axes",
                                expected=f"{dims} for --dims {dims}")  # fmt: skip
-        return Recipe(self, size, dims, settings, training)
+        if isinstance(task, Synthesis) and training.jitter:
+            raise RadloomError("--set jitter changes contrast, which a generator of whole images must learn",
+                               expected="jitter=0")  # fmt: skip
+        return Recipe(replace(self, task=task.on_grid(training.patch)), size, dims, settings, training)
+
+    def about_task(self, record: Mapping[str, Any]) -> System:
+        """The system with the task that run.json describes."""
+        return replace(self, task=self.task.restored(record))
 
 
 def _like(old: Any, new: Any, name: str) -> Any:
@@ -202,9 +248,25 @@ class Recipe:
 
     def build(self) -> Model:
         """The untrained model."""
-        return self.system.sizes[self.size, self.dims].build(dims=self.dims, **self.settings)
+        parts = self.system.task.parts()
+        return self.system.sizes[self.size, self.dims].build(dims=self.dims, **parts, **self.settings)
+
+    def fitted(self, cohort: Cohort) -> Recipe:
+        """The recipe whose task has learned what it must from the training cases."""
+        return replace(self, system=replace(self.system, task=self.system.task.fitted(cohort)))
 
     def view(self) -> View:
         """How training examples are cut."""
         patch = self.training.patch
-        return AxialSlices((patch[0], patch[1])) if self.dims == 2 else Cubes((patch[0], patch[1], patch[2]))
+        if self.dims == 3:
+            return Cubes((patch[0], patch[1], patch[2]))
+        return AxialSlices((patch[0], patch[1]), least=self.system.task.least)
+
+
+def translation(recipe: Recipe) -> Task:
+    """The recipe's task, which draws images from images. Raises RadloomError for one that draws from nothing."""
+    task = recipe.system.task
+    if isinstance(task, Synthesis):
+        raise RadloomError(f"{recipe.system.name} draws images from nothing, not from a case's images",
+                           expected="a system that translates images")  # fmt: skip
+    return task

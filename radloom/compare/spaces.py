@@ -39,6 +39,14 @@ def add_distribution(space: Space, found: Findings) -> Curves | None:
     return curves[0] if curves else None
 
 
+def add_core(space: Space, found: Findings) -> None:
+    """Adds the Frechet distance with its correction and floor, KID, and precision, recall, density and coverage."""
+    for metric, work in (("fd", _frechet), ("fd_infinity", _unlimited), ("kid", _kid),
+                         ("precision, recall, density, coverage", _manifold),
+                         ("fd_equal_n, mmd2_equal_n, coverage_equal_n", at_equal_n)):  # fmt: skip
+        found.attempt(space.target, f"{metric} ({space.extractor})", lambda work=work: work(space))
+
+
 def _se(space: Space, statistic: Statistic, name: str) -> float:
     return jackknife(statistic, space.real, space.synthetic, space.patients_real, space.patients_synthetic,
                      space.stream("jackknife", name))  # fmt: skip

@@ -69,14 +69,14 @@ class Latent(Model):
     def loss(self, x: Tensor, given: Given, *, turn: str, rng: torch.Generator) -> dict[str, Tensor]:
         """The prior's loss on the latents of x."""
         with torch.no_grad():
-            z = self._coder.encode(x) * self.scale
+            z = self.coder.encode(x) * self.scale
         return self.prior.loss(z, _on_grid(given, z.shape[2:]), turn=turn, rng=rng)
 
     def sample(self, given: Given, shape: tuple[int, ...], *, rng: torch.Generator) -> Tensor:
         """The decoded image of the latents that the prior draws."""
-        grid = self._coder.latent_shape(shape[2:])
+        grid = self.coder.latent_shape(shape[2:])
         z = self.prior.sample(_on_grid(given, grid[1:]), (shape[0], *grid), rng=rng)
-        return self._coder.decode(z / self.scale, shape[2:])
+        return self.coder.decode(z / self.scale, shape[2:])
 
     def trainable(self, turn: str) -> Iterator[nn.Parameter]:
         """The prior's."""
@@ -85,14 +85,19 @@ class Latent(Model):
     def begin(self, batches: Callable[[], Iterable[Batch]]) -> None:
         """Measures the reconstruction, raises RadloomError where it is worse than the gate, sets the scale."""
         with torch.no_grad():
-            error = relative_error(self._coder, batches())
+            error = relative_error(self.coder, batches())
             if not error <= self.gate:  # NaN is no better
                 raise RadloomError(
                     f"the autoencoder reconstructs the training images with a relative error of {error:.2f}",
                     expected=f"at most {self.gate:g}", do="train the autoencoder longer, or give it more latents",
                 )  # fmt: skip
-            self.scale = self._scale_of(torch.cat([self._coder.encode(b.x).flatten() for b in batches()]))
+            self.scale = self._scale_of(torch.cat([self.coder.encode(b.x).flatten() for b in batches()]))
             self.prior.begin(lambda: (self._batch(batch) for batch in batches()))
+
+    def set_scale(self, spread: Tensor) -> None:
+        """Sets the factor of the latents from their standard deviation, where the model rescales them."""
+        if self._scale_of is unit_spread:
+            self.scale = 1 / spread.clamp_min(1e-12)
 
     def after_step(self) -> None:
         """The prior's."""
@@ -105,12 +110,13 @@ class Latent(Model):
         return self
 
     @property
-    def _coder(self) -> Autoencoder:
+    def coder(self) -> Autoencoder:
+        """The autoencoder as what it does."""
         assert isinstance(self.autoencoder, Autoencoder), "an autoencoder encodes and decodes"
         return self.autoencoder
 
     def _batch(self, batch: Batch) -> Batch:
-        z = self._coder.encode(batch.x) * self.scale
+        z = self.coder.encode(batch.x) * self.scale
         region = F.interpolate(batch.region.float(), z.shape[2:], mode="area") > 0
         return Batch(z, _on_grid(batch.given, z.shape[2:]), region)
 

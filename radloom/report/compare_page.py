@@ -16,8 +16,8 @@ from radloom.report.compare_figures import Chart, Tile, charts, tiles
 from radloom.report.verdict import Number
 
 _HERE = Path(__file__).parent
-_ARROWS = {"higher": "↑", "lower": "↓", "neither": ""}
-_TITLES = {
+ARROWS = {"higher": "↑", "lower": "↓", "neither": ""}
+TITLES = {
     "fd": "Frechet distance", "fd_infinity": "Frechet distance, unlimited images",
     "fd_equal_n": "Frechet distance, equal n", "kid": "KID", "mmd2": "MMD² (KID over all pairs)",
     "mmd2_equal_n": "MMD², equal n", "frd": "Frechet radiomic distance",
@@ -131,8 +131,8 @@ def _numbers(target: Target) -> list[Number]:
         made, base = found.of(metric, SYNTHETIC, extractor), found.of(metric, arm, extractor)
         if made:
             word = "another patient's image" if arm == OTHER else "real images instead"
-            written = _percent if metric == "copies" else _value
-            shown.append(Number(written(made.estimate), label, f"{word}: {written(base.estimate)}" if base else ""))
+            text = _percent if metric == "copies" else written
+            shown.append(Number(text(made.estimate), label, f"{word}: {text(base.estimate)}" if base else ""))
     return shown
 
 
@@ -159,30 +159,31 @@ def _row(metric: str, arms: dict[str, Measure]) -> Row:
     shown = made or base
     assert shown is not None
     about = METRICS.get(metric)
-    title = _TITLES.get(metric, names.metric(metric).title if about else metric.replace("_", " "))
+    title = TITLES.get(metric, names.metric(metric).title if about else metric.replace("_", " "))
     n = f"{shown.n}" if shown.n_real in (0, shown.n) and about else f"{shown.n} / {shown.n_real or '–'}"
     copied = arms.get(DUPLICATES)
     return Row(
         title=title.replace(" equal n", ", equal n") if "equal n" in title and "," not in title else title,
-        arrow=_ARROWS[shown.better],
+        arrow=ARROWS[shown.better],
         unit=_UNITS.get(shown.unit, shown.unit),
-        synthetic=_value(made.estimate) if made else "–",
-        interval=_interval(made) if made else "",
-        real=_value(base.estimate) if base else "",
+        synthetic=written(made.estimate) if made else "–",
+        interval=interval(made) if made else "",
+        real=written(base.estimate) if base else "",
         real_detail=base.arm if base else "",
-        real_interval=_interval(base) if base else "",
-        copies=_value(copied.estimate) if copied else "",
+        real_interval=interval(base) if base else "",
+        copies=written(copied.estimate) if copied else "",
         counts=n,
         width=f"d = {shown.d}" if shown.d else "",
         note=shown.note,
     )
 
 
-def _interval(one: Measure) -> str:
-    return "" if math.isnan(one.low) else f"{_value(one.low)} to {_value(one.high)}"
+def interval(one: Measure) -> str:
+    """ "0.12 to 0.15", or nothing where there is none."""
+    return "" if math.isnan(one.low) else f"{written(one.low)} to {written(one.high)}"
 
 
-def _value(value: float) -> str:
+def written(value: float) -> str:
     """Three significant digits with a true minus sign, a dash for what is undefined."""
     if not math.isfinite(value):
         return names.fixed(value, 1)

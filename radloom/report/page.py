@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from radloom import files
 from radloom.report import figures, forest, names, pictures, tables, verdict
 from radloom.report.gallery import gallery
 from radloom.report.source import Source, read_source
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _HERE = Path(__file__).parent
 _OPTIONAL = {"cite": None, "claim": "", "started": "", "paper": [], "deviations": []}
@@ -17,6 +20,10 @@ _OPTIONAL = {"cite": None, "claim": "", "started": "", "paper": [], "deviations"
 
 def write_report(run: Path) -> Path:
     """The path of RUN/report.html, written whole or not at all. Raises RadloomError when the run is incomplete."""
+    from radloom.report.synthesis_page import draws_from_nothing, write_synthesis_report
+
+    if draws_from_nothing(Path(run)):
+        return write_synthesis_report(Path(run))
     source = read_source(Path(run))
     path = source.folder / "report.html"
     files.write_text(path, page(source))
@@ -25,16 +32,18 @@ def write_report(run: Path) -> Path:
 
 def page(source: Source) -> str:
     """The report's HTML."""
+    return environment(("page.css",)).get_template("page.html").render(_context(source))
+
+
+def environment(styles: tuple[str, ...]) -> Environment:
+    """The templates of this folder, with the style sheets that a page carries."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     loader = FileSystemLoader(_HERE, encoding="utf-8")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.globals.update(
-        {"names": names, "isnan": math.isnan, "style": (_HERE / "page.css").read_text(encoding="utf-8")}
-    )
-    return environment.get_template("page.html").render(_context(source))
+    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    style = "\n".join((_HERE / name).read_text(encoding="utf-8") for name in styles)
+    made.globals.update({"names": names, "isnan": math.isnan, "style": style})
+    return made
 
 
 def _context(source: Source) -> dict[str, Any]:
@@ -85,7 +94,7 @@ def facts(source: Source) -> list[tuple[str, list[tuple[str, str]]]]:
             "Model",
             {
                 "system": record["system"],
-                "task": f"{_entries(record['inputs'])} → {_entries(record['target'])}",
+                "task": _task(record),
                 "size": f"{record['size']}, {record.get('dims', '?')}D" if "size" in record else None,
                 "seed": record.get("seed"),
                 "parameters": names.count(record["parameters"], "parameter") if "parameters" in record else None,
@@ -111,6 +120,11 @@ def facts(source: Source) -> list[tuple[str, list[tuple[str, str]]]]:
     ]
     kept = [(title, [(k, _said(v)) for k, v in group.items() if v not in (None, "")]) for title, group in groups]
     return [(title, group) for title, group in kept if group]
+
+
+def _task(record: dict[str, Any]) -> str:
+    given = _entries(record["inputs"]) or _entries([one["column"] for one in record.get("condition", [])]) or "nothing"
+    return f"{given} → {_entries(record['target'])}"
 
 
 def _entries(keys: list[str]) -> str:

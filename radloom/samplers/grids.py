@@ -88,7 +88,7 @@ def quantile(steps: int, lowest: float, highest: float, *, mean: float, deviatio
 
 
 def _fractions(steps: int) -> Tensor:
-    return torch.linspace(0, 1, steps, dtype=torch.float64)
+    return torch.linspace(0, 1, steps, dtype=torch.float64, device="cpu")
 
 
 def _closed(sigmas: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from radloom.results import Results, Row
 from radloom.runfolder import RunFolder
 from radloom.stored import stored
 from radloom.studies.replace_findings import findings
-from radloom.system import Recipe, Task
+from radloom.system import Recipe, Task, translation
 from radloom.types import Image
 from radloom.weights import save_weights
 
@@ -73,7 +73,7 @@ def run(recipe: Recipe, folder: RunFolder, cohort: Cohort) -> dict[str, object]:
 
 def _reader(recipe: Recipe, folder: RunFolder, cohort: Cohort) -> Reader:
     """Trains the segmenter on the real channels of the training patients and freezes it."""
-    task = recipe.system.task
+    task = translation(recipe)
     store = stored(task, folder, cohort, ("train", "val"))
     training = cohort.where("train").ids
     settings = SegmenterSettings(**recipe.system.sizes[recipe.size, recipe.dims].study)
@@ -110,7 +110,7 @@ def replaced_sets(target: Sequence[str]) -> list[tuple[str, ...]]:
 def _read_case(
     recipe: Recipe, folder: RunFolder, cohort: Cohort, segmenter: Segmenter, arms: Arms, case: str
 ) -> Iterator[Row]:
-    task, record = recipe.system.task, folder.record()
+    task, record = translation(recipe), folder.record()
     prepared, split = task.read(cohort, case), cohort.case(case, []).split
     truth, grid = _labels(task, cohort, case), cohort.image(case, MASK)
     real = prepared.stack(task.keys)

@@ -71,7 +71,7 @@ def _idle_and_total() -> tuple[int, int] | None:
 
 
 def reduce_gradients(fabric: Fabric, parameters: list[torch.nn.Parameter]) -> None:
-    """Replaces every gradient by its mean over the processes, in one message.
+    """Replaces every gradient by its mean over the processes, in one message; one that no process has stays absent.
 
     One message a turn rather than DistributedDataParallel: a model's turns train different parts, which its buckets
     cannot know (docs/decisions/0003-one-message-a-turn.md).
@@ -79,9 +79,13 @@ def reduce_gradients(fabric: Fabric, parameters: list[torch.nn.Parameter]) -> No
     if fabric.world_size == 1:
         return
     gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
-    flat = torch.cat([g.reshape(-1) for g in gradients])
+    present = torch.tensor([float(p.grad is not None) for p in parameters]).to(gradients[0])
+    flat = torch.cat([*(g.reshape(-1) for g in gradients), present])
     torch.distributed.all_reduce(flat)
     flat /= fabric.world_size
-    for parameter, mean in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
+    *means, present = flat.split([*(p.numel() for p in parameters), len(parameters)])
+    for parameter, mean, known in zip(parameters, means, present.tolist(), strict=True):
+        if not known:  # a part that does not train now: the optimiser's momentum would go on moving it
+            continue
         # in the parameter's memory order: the fused optimiser walks through memory and would mix the weights up
         parameter.grad = torch.empty_like(parameter).copy_(mean.view_as(parameter))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from radloom.given import Given
 from radloom.models.model import Batch, Model
 from radloom.networks.precision import channels_last, in_channels_last
 from radloom.random import derived_seed, numpy_stream, torch_stream
+from radloom.synthesis import Synthesis
 from radloom.system import Recipe, Task, Training
 from radloom.training import hardware
 from radloom.training.state import Counters, load_state, save_state
@@ -36,7 +37,7 @@ _ROLLBACKS = 3
 class Examples:
     """Training examples in an endless order that is a pure function of (seed, rollbacks): resuming needs no state."""
 
-    task: Task
+    task: Task | Synthesis
     view: View
     store: Store
     positions: list[tuple[str, int]]
@@ -53,6 +54,13 @@ class Examples:
             cut = flipped(self.view.cut(self.store, chosen, rng), self.training.flip, rng)
             cuts.append(with_other_contrast(cut, len(self.task.inputs), self.training.jitter, rng))
         return self.task.examples(np.stack(cuts))
+
+    def one_pass(self) -> Iterator[Batch]:
+        """Every example once, 16 at a time, each with the region that counts."""
+        for first in range(0, len(self.positions), 16):
+            x, given = self.batch(first, min(16, len(self.positions) - first), attempt=0)
+            assert given.mask is not None, "a stored case has its region"
+            yield Batch(x, given, given.mask)
 
     def _order(self, epoch: int, attempt: int) -> np.ndarray:
         return numpy_stream(self.seed, "order", attempt, epoch).permutation(len(self.positions))

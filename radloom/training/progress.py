@@ -71,7 +71,15 @@ class Glimpse:
         with torch.no_grad():
             return model.sample(self.given.to(device), tuple(self.x.shape), rng=rng).float().cpu()
 
-    def psnr(self, drawn: torch.Tensor) -> dict[str, float]:
+    def worth(self, looked: float, trained: float) -> bool:
+        """Always: a translation is drawn in one pass."""
+        return True
+
+    def picture(self, path: Path, losses: pd.DataFrame, drawn: torch.Tensor, title: str) -> None:
+        """Writes progress.png, see `draw_progress`."""
+        draw_progress(path, losses, self, drawn, title)
+
+    def scores(self, drawn: torch.Tensor) -> dict[str, float]:
         """Mean over the slices of the PSNR (dB) inside the head, by target."""
         assert self.given.mask is not None
         inside = self.given.mask[:, 0]
@@ -95,8 +103,8 @@ def draw_progress(path: Path, losses: pd.DataFrame, glimpse: Glimpse, drawn: tor
     grid = figure.add_gridspec(2, 1, height_ratios=(3.2, 2.3 * rows))
     top, bottom = figure.add_subfigure(grid[0]), figure.add_subfigure(grid[1])
     left, right = top.add_subplot(121), top.add_subplot(122)
-    _curves(left, losses, lambda name: name.endswith("total"), "loss", "log")
-    _curves(right, losses, lambda name: ".psnr." in name, "PSNR inside the head, dB", "linear")
+    curves(left, losses, lambda name: name.endswith("total"), "loss", "log")
+    curves(right, losses, lambda name: ".psnr." in name, "PSNR inside the head, dB", "linear")
     axes = np.array(
         [
             [bottom.add_subplot(rows, columns, 1 + row * columns + column) for column in range(columns)]
@@ -110,7 +118,8 @@ def draw_progress(path: Path, losses: pd.DataFrame, glimpse: Glimpse, drawn: tor
         figure.savefig(temporary, format="png")
 
 
-def _curves(axes: Axes, losses: pd.DataFrame, chosen: Callable[[str], bool], title: str, scale: str) -> None:
+def curves(axes: Axes, losses: pd.DataFrame, chosen: Callable[[str], bool], title: str, scale: str) -> None:
+    """Draws the chosen columns of the loss table by step."""
     for name in dict.fromkeys(losses["name"]):
         part = losses.loc[losses["name"] == name]
         if chosen(name):
@@ -131,13 +140,13 @@ def _pictures(axes: np.ndarray, glimpse: Glimpse, drawn: torch.Tensor, row: int)
         shown += [("error", fake - real, "coolwarm", (-peak / 3, peak / 3))]
     for ax, (title, image, colours, (low, high)) in zip(axes, shown, strict=True):
         ax.imshow(
-            _middle(np.asarray(image)).T[::-1, ::-1], cmap=colours, vmin=low, vmax=high
+            middle(np.asarray(image)).T[::-1, ::-1], cmap=colours, vmin=low, vmax=high
         )  # patient right on the left
         ax.set_title(title if row == 0 else "", fontsize=9)
         ax.set_axis_off()
 
 
-def _middle(image: np.ndarray) -> np.ndarray:
+def middle(image: np.ndarray) -> np.ndarray:
     """A 2D picture as it is; the middle axial slice of a volume."""
     return image if image.ndim == 2 else image[:, :, image.shape[2] // 2]
 

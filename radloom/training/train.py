@@ -18,9 +18,11 @@ from radloom.files import read_json, sha256, write_json
 from radloom.models.model import Model
 from radloom.runfolder import RunFolder
 from radloom.stored import stored, whole_volumes
+from radloom.synthesis import Synthesis
 from radloom.system import Recipe, Task
+from radloom.training.glimpse import DrawnGlimpse
 from radloom.training.loop import Examples, Trainer, Watch, log_interval, new_trainer, run_steps
-from radloom.training.progress import Bar, Glimpse, LossTable, draw_progress
+from radloom.training.progress import Bar, Glimpse, LossTable
 from radloom.weights import save_weights
 
 if TYPE_CHECKING:
@@ -38,11 +40,21 @@ def train(recipe: Recipe, folder: RunFolder, fabric: Fabric, *, seed: int) -> No
     if not training:
         raise RadloomError(f"no case of {folder.record()['cohort']} has split train", do="run `radloom data split`")
     task = recipe.system.task
-    trainer = new_trainer(recipe, fabric, seed, lambda: whole_volumes(task, store, training))
     view = recipe.view()
-    examples = Examples(task, view, store, view.positions(store, training), recipe.training, seed)
-    typical = _typical(folder, task, store, training)
-    glimpse = _glimpse(task, view, store, watched or training, "validation" if watched else "training", typical)
+    positions = view.positions(store, training)
+    if not positions:
+        raise RadloomError("no slice of the training images shows enough of a head or body", expected="images of one",
+                           do="run `radloom data audit`, or `--set scaling=window` for pictures")  # fmt: skip
+    examples = Examples(task, view, store, positions, recipe.training, seed)
+    label = "validation" if watched else "training"
+    if isinstance(task, Synthesis):
+        trainer = new_trainer(recipe, fabric, seed, examples.one_pass)
+        record_scale(folder, task, store, training)
+        glimpse = _drawn_glimpse(task, view, store, watched or training, label)
+    else:
+        trainer = new_trainer(recipe, fabric, seed, lambda: whole_volumes(task, store, training))
+        typical = _typical(folder, task, store, training)
+        glimpse = _glimpse(task, view, store, watched or training, label, typical)
     with _asked_to_stop(fabric) as stop:
         _run(trainer, examples, folder, glimpse, stop)
     if fabric.is_global_zero:
@@ -54,24 +66,29 @@ def train(recipe: Recipe, folder: RunFolder, fabric: Fabric, *, seed: int) -> No
     fabric.barrier()
 
 
-def _run(trainer: Trainer, examples: Examples, folder: RunFolder, glimpse: Glimpse, stop: threading.Event) -> None:
+def _run(
+    trainer: Trainer, examples: Examples, folder: RunFolder, glimpse: Glimpse | DrawnGlimpse, stop: threading.Event
+) -> None:  # fmt: skip
     losses = LossTable(folder.path / "losses.csv")
     first = trainer.fabric.is_global_zero
     steps = trainer.training.steps
     bar = Bar(steps, silent=not first)
     begun: list[int] = []
+    looks: list[float] = []
 
     def log(step: int, seconds: float, values: dict[str, float]) -> None:
         losses.add(step, seconds, values)
         bar.show(step, seconds, begun[0])
 
     def preview(step: int, average: Model) -> None:
-        if not first:
+        if not first or (step < steps and looks and not glimpse.worth(looks[-1], trainer.counters.seconds)):
             return
+        started = time.perf_counter()
         drawn = glimpse.drawn(average)
-        losses.add(step, trainer.counters.seconds, glimpse.psnr(drawn))
+        losses.add(step, trainer.counters.seconds, glimpse.scores(drawn))
         losses.write()
-        draw_progress(folder.path / "progress.png", losses.table(), glimpse, drawn, f"step {step} of {steps}")
+        glimpse.picture(folder.path / "progress.png", losses.table(), drawn, f"step {step} of {steps}")
+        looks.append(time.perf_counter() - started)
 
     def saving(step: int) -> None:
         if not begun:
@@ -104,14 +121,27 @@ def _typical(folder: RunFolder, task: Task, store: Store, cases: list[str]) -> d
     record = folder.record()
     if "data_range" in record:
         return record["data_range"]
-    ranges, scales = {}, {}
+    ranges = {}
     for channel, key in enumerate(task.target, start=len(task.inputs)):
         inside = [np.asarray(v[:, channel])[np.asarray(v[:, -1]) > 0.5] for v in map(store.volume, cases)]
         ranges[key] = round(float(np.percentile(np.concatenate(inside), 99.9)), 4)
+    record_scale(folder, task, store, cases)
+    folder.update({"data_range": ranges})
+    return ranges
+
+
+def record_scale(folder: RunFolder, task: Task | Synthesis, store: Store, cases: list[str]) -> None:
+    """Records, by target, the median scale of the training cases: it brings drawn images to scanner units."""
+    scales = {}
+    for key in task.target:
         steps = [store.scales(case)[key] for case in cases]
         scales[key] = {name: float(np.median([step[name] for step in steps])) for name in ("offset", "scale")}
-    folder.update({"data_range": ranges, "scale": scales})
-    return ranges
+    folder.update({"scale": scales})
+
+
+def _drawn_glimpse(task: Synthesis, view: View, store: Store, cases: list[str], label: str) -> DrawnGlimpse:
+    x, given = task.examples(np.stack([view.centre(store, case) for case in cases[:4]]))
+    return DrawnGlimpse(x, given, label)
 
 
 def _glimpse(
