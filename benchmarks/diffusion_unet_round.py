@@ -36,7 +36,7 @@ WARM, FALL = 0.05, 0.4  # shares of the budget: the rate rises up to the one, an
 
 @dataclass(frozen=True)
 class Job:
-    """What to train. seconds: CPU time of training; data: train, val, test (n, 1, 64, 64) and their patients."""
+    """What to train and judge. seconds: CPU time of training; data: the splits (n, 1, 64, 64) and their patients."""
 
     contender: str
     widths: tuple[int, ...]
@@ -44,6 +44,7 @@ class Job:
     seconds: float
     seed: int
     data: str
+    judged: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class VolumeJob:
 def trained(job: Job) -> dict[str, Any]:
     """What a round measured: CPU seconds, MiB, and the denoising loss by patient."""
     fabric, data = _fabric(), np.load(job.data)
-    sets = {name: torch.from_numpy(data[name]) for name in ("train", "val", "test")}
+    sets = {name: torch.from_numpy(data[name]) for name in ("train", *job.judged)}
     spread = float(sets["train"].square().mean().sqrt())
     build = FIELD[job.contender].build
     size(build, 2, job.widths)
@@ -74,7 +75,7 @@ def trained(job: Job) -> dict[str, Any]:
     average = trainer.average
     assert isinstance(average, Diffusion)
     with fabric.autocast(), torch.no_grad():
-        for name in ("val", "test"):
+        for name in job.judged:
             losses = denoising_loss(average, sets[name])
             patients = data[f"{name}_patients"]
             found[name] = {str(one): float(losses[patients == one].mean()) for one in np.unique(patients)}
@@ -153,6 +154,6 @@ def volume(job: VolumeJob) -> dict[str, Any]:
 
 if __name__ == "__main__":
     described = read_json(Path(sys.argv[1]))
-    described["widths"] = tuple(described["widths"])
+    described |= {key: tuple(value) for key, value in described.items() if isinstance(value, list)}
     answer = volume(VolumeJob(**described)) if "edge" in described else trained(Job(**described))
     write_json(Path(sys.argv[2]), answer)
