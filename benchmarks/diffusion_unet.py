@@ -64,7 +64,13 @@ def main() -> None:
         pilot, rounds = _trained(names, budget, Path(name))
         cubes = [_cube(which, contender.variants[0], budget, Path(name)) for which, contender in VOLUMES.items()
                  if which.split(",")[0] in names]  # fmt: skip
-    text = page(rounds, pilot, cubes, absent, asdict(budget) | {"counts": counts, "rehearsal": budget != WHOLE})
+    text = page(
+        rounds,
+        pilot,
+        cubes,
+        absent,
+        asdict(budget) | {"counts": counts, "rehearsal": budget.cube < WHOLE.cube or budget.seconds < WHOLE.seconds},
+    )
     write_text(Path(options.out) / "diffusion_unet.md", text)
     print(text)
 

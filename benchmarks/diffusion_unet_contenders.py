@@ -35,7 +35,7 @@ class Diffusers(nn.Module):
 
     def __init__(self, dims: int, widths: Widths) -> None:
         super().__init__()
-        from diffusers import UNet2DModel
+        from diffusers import UNet2DModel  # pyright: ignore[reportMissingImports]
 
         assert dims == 2, "UNet2DModel is 2D"
         levels = len(widths)

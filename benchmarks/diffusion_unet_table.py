@@ -59,7 +59,7 @@ def _lines(rounds: Sequence[Row]) -> list[list[str]]:
     for name, rows in groups.items():
         first = rows[0]
         minus = "" if name == "ours" or "ours" not in groups else _difference(rows, groups["ours"])
-        loss = [np.mean(list(row["test"].values())) for row in rows]
+        loss = [float(np.mean(list(row["test"].values()))) for row in rows]
         lines.append([
             FIELD[name].title, f"{first['parameters']:,}", _widths(first), f"{first['rate']:g}",
             _spread([row["training_rate"] for row in rows], 1), _spread([row["sampling_rate"] for row in rows], 1),
