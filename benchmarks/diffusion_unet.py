@@ -64,13 +64,8 @@ def main() -> None:
         pilot, rounds = _trained(names, budget, Path(name))
         cubes = [_cube(which, contender.variants[0], budget, Path(name)) for which, contender in VOLUMES.items()
                  if which.split(",")[0] in names]  # fmt: skip
-    text = page(
-        rounds,
-        pilot,
-        cubes,
-        absent,
-        asdict(budget) | {"counts": counts, "rehearsal": budget.cube < WHOLE.cube or budget.seconds < WHOLE.seconds},
-    )
+    rehearsal = budget.cube < WHOLE.cube or budget.seconds < WHOLE.seconds
+    text = page(rounds, pilot, cubes, absent, asdict(budget) | {"counts": counts, "rehearsal": rehearsal})
     write_text(Path(options.out) / "diffusion_unet.md", text)
     print(text)
 
