@@ -12,23 +12,23 @@ from radloom.system import Citation, Figure, Size, System, Training
 
 
 def score_sde(
-    *, dims: int, task: Synthesis, channels: tuple[int, ...], blocks: int, patch: int, attention: bool, steps: int,
+    *, dims: int, task: Synthesis, channels: tuple[int, ...], blocks: int, stem: int, attention: bool, steps: int,
     spread: float, lowest: float, highest: float, snr: float,
 ) -> Model:  # fmt: skip
     """The score on sigmas from `lowest` to `highest`; drawing by `steps` of predictor and corrector."""
     count = len(task.target)
-    network = DiffusionUNet(dims, count, count, channels, blocks=blocks, patch=patch, attention=attention,
+    network = DiffusionUNet(dims, count, count, channels, blocks=blocks, patch=stem, attention=attention,
                             vectors=task.heard(hidden_width(channels)))  # fmt: skip
     return Diffusion(network, paths.variance_exploding(lowest, highest), predictions.score,
                      sampler=predictor_corrector(snr=snr), sigmas=grids.geometric(steps, lowest, highest),
                      spread=spread)  # fmt: skip
 
 
-_NET = {"channels": (32, 64, 96), "blocks": 2, "patch": 2, "attention": True}  # ours
+_NET = {"channels": (32, 64, 96), "blocks": 2, "stem": 2, "attention": True}  # ours
 _TINY = {
     "channels": (8, 16),
     "blocks": 1,
-    "patch": 2,
+    "stem": 2,
     "attention": False,
     "steps": 4,
     "spread": 0.7,
@@ -40,7 +40,7 @@ _CPU = {**_NET, "steps": 50, "spread": 0.7, "lowest": 0.01, "highest": 50.0, "sn
 _PAPER = {
     "channels": (128, 256, 256, 256),
     "blocks": 4,
-    "patch": 1,
+    "stem": 1,
     "attention": True,
     "steps": 1000,
     "spread": 0.5,
