@@ -25,7 +25,7 @@ def ddpm(
                      times=times.discrete(steps_trained), spread=spread)  # fmt: skip
 
 
-_NET = {"channels": (32, 64, 96), "blocks": 2, "stem": 2, "attention": True}  # ours
+_NET = {"channels": (24, 48, 96), "blocks": 1, "stem": 2, "attention": True}  # ours
 _CHAIN = {"steps_trained": 1000, "steps_drawn": 100, "spread": 0.7}  # ours: 100 steps drawn, by sigma / alpha
 _TINY = {"channels": (8, 16), "blocks": 1, "stem": 2, "attention": False, "steps_trained": 1000, "steps_drawn": 8,
          "spread": 0.7}  # fmt: skip # ours

@@ -26,7 +26,7 @@ def edm(
                      dropout=dropout)  # fmt: skip
 
 
-_NET = {"channels": (32, 64, 96), "blocks": 2, "stem": 2, "attention": True}  # ours
+_NET = {"channels": (24, 48, 96), "blocks": 1, "stem": 2, "attention": True}  # ours
 _TINY = {"channels": (8, 16), "blocks": 1, "stem": 2, "attention": False, "steps": 4, "spread": 0.7,
          "hidden_label": 0.0}  # fmt: skip # ours
 _CPU = {**_NET, "steps": 18, "spread": 0.7, "hidden_label": 0.0}  # ours but for the steps

@@ -24,7 +24,7 @@ def implicit(
                      sigmas=grids.uniform_in_time(steps, path.earliest, path.latest, path.ratio))  # fmt: skip
 
 
-_NET = {"channels": (32, 64, 96), "blocks": 2, "stem": 2, "attention": True}  # ours
+_NET = {"channels": (24, 48, 96), "blocks": 1, "stem": 2, "attention": True}  # ours
 _TINY = {"channels": (8, 16), "blocks": 1, "stem": 2, "attention": False, "steps": 8, "spread": 0.7}  # ours
 _CPU = {**_NET, "steps": 20, "spread": 0.7}  # ours
 _PAPER = {"channels": (128, 256, 256, 256), "blocks": 2, "stem": 1, "attention": True, "steps": 50, "spread": 0.5}

@@ -24,7 +24,7 @@ def score_sde(
                      spread=spread)  # fmt: skip
 
 
-_NET = {"channels": (32, 64, 96), "blocks": 2, "stem": 2, "attention": True}  # ours
+_NET = {"channels": (24, 48, 96), "blocks": 1, "stem": 2, "attention": True}  # ours
 _TINY = {
     "channels": (8, 16),
     "blocks": 1,

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from radloom import io, systems
 from radloom.data.cohort import Cohort
-from radloom.drawing import draw_images, wishes
+from radloom.drawing import draw_images, synthesis, wishes
 from radloom.errors import RadloomError
 from radloom.files import read_json
 from radloom.given import Given
@@ -84,12 +84,12 @@ def test_stopped_and_resumed_system_draws_what_an_uninterrupted_one_draws(
     assert halted.weights.read_bytes() == whole.weights.read_bytes()
     trained, begun = load_file(whole.weights), recipe.build().state_dict()
     assert any(not torch.equal(trained[key], begun[key]) for key in trained)
-    names = draw_images(again, halted, fabric, wishes(again.system.task, halted.cohort(), ()), count=2, seed=5)
+    names = draw_images(again, halted, fabric, wishes(synthesis(again), halted.cohort(), ()), count=2, seed=5)
     assert names == ["idh_0-00000", "idh_0-00001", "idh_1-00000", "idh_1-00001"]
     drawn = [read(halted, one) for one in names]
     assert all(image.shape == (8, 8, 1) and np.isfinite(image).all() for image in drawn)
     assert not np.array_equal(drawn[0], drawn[1])
-    asked = wishes(again.system.task, halted.cohort(), ["label.idh=1"])
+    asked = wishes(synthesis(again), halted.cohort(), ["label.idh=1"])
     assert draw_images(again, halted, fabric, asked, count=1, seed=5) == ["idh_1-00000"]
     assert np.allclose(read(halted, "idh_1-00000"), drawn[2], atol=1)  # neither the count nor other wishes matter
     sidecar = read_json(halted.path / "samples" / "idh_1-00000.draw0.image.flair.json")
@@ -124,5 +124,5 @@ def test_system_trains_and_draws_volumes(name: str, cohort: Path, tmp_path: Path
     train(recipe, folder, fabric, seed=3)
     if name.startswith("salimans"):  # 2048 passes for each image
         return
-    (one,) = draw_images(recipe, folder, fabric, wishes(recipe.system.task, folder.cohort(), ()), count=1, seed=5)
+    (one,) = draw_images(recipe, folder, fabric, wishes(synthesis(recipe), folder.cohort(), ()), count=1, seed=5)
     assert read(folder, one).shape == (8, 8, 4)
