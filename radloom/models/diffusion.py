@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import final
 
 import torch
@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from radloom.errors import RadloomError
 from radloom.given import Given
-from radloom.models.model import Model
+from radloom.models.model import Batch, Model
 from radloom.models.paths import Path
-from radloom.models.predictions import Prediction
+from radloom.models.predictions import Preconditioning, Prediction
+from radloom.models.spread import root_mean_square
 from radloom.models.times import Times, Weight, equal, uniform
 from radloom.networks.conditions import Dropout, dropped, never
 from radloom.samplers import inversion, likelihood
@@ -24,16 +25,20 @@ class Diffusion(Model):
     """p(x | given) by a network that undoes noise along a path.
 
     network: (x_t, noise, given) -> answer of x's shape, where x_t comes scaled to about unit variance and noise (b,) is
-    ln(sigma / alpha) / 4. prediction: what the answer means. times, weight: where training looks, and how much it
-    counts. sampler, sigmas: how it draws; sigmas are ratios sigma / alpha. guides: applied in order, the last one is
-    outermost. dropout: for classifier-free guidance. spread: the data's root mean square about 0.
+    ln(sigma / alpha) / 4. prediction: what the answer means, or a function of the spread that says so, such as
+    predictions.preconditioned. times, weight: where training looks, and how much it counts. sampler, sigmas: how it
+    draws; sigmas are ratios sigma / alpha. guides: applied in order, the last one is outermost. dropout: for
+    classifier-free guidance. spread: the data's root mean square about 0; None has `begin` measure it over the training
+    images, 0.5 until then. It is saved with the weights.
     """
+
+    spread: Tensor
 
     def __init__(
         self,
         network: nn.Module,
         path: Path,
-        prediction: Prediction,
+        prediction: Prediction | Preconditioning,
         *,
         sampler: Sampler,
         sigmas: Tensor,
@@ -41,16 +46,29 @@ class Diffusion(Model):
         times: Times = uniform,
         weight: Weight = equal,
         dropout: Dropout = never,
-        spread: float = 0.5,
+        spread: float | None = None,
     ) -> None:
         super().__init__()
-        if not spread > 0:
+        if spread is not None and not 0 < spread < float("inf"):
             raise RadloomError(f"data with a root mean square of {spread}", expected="a number above 0")
         if sigmas.ndim != 1 or len(sigmas) < 2 or not (sigmas.diff() < 0).all() or sigmas[-1] < 0:
             raise RadloomError("the grid of noise does not fall", expected="two or more decreasing sigmas, 0 at last")
-        self.network, self.path, self.prediction = network, path, prediction
+        self.network, self.path = network, path
         self.sampler, self.sigmas, self.guides = sampler, sigmas.double(), tuple(guides)
-        self.times, self.weight, self.dropout, self.spread = times, weight, dropout, spread
+        self.times, self.weight, self.dropout = times, weight, dropout
+        self._prediction, self._measures = prediction, spread is None
+        self.register_buffer("spread", torch.tensor(0.5 if spread is None else spread))
+
+    @property
+    def prediction(self) -> Prediction:
+        """What the network's answer means, for data of this spread."""
+        given = self._prediction
+        return given if isinstance(given, Prediction) else given(self.spread)
+
+    def begin(self, batches: Callable[[], Iterable[Batch]]) -> None:
+        """Measures the spread over all voxels of the training images, unless it was given."""
+        if self._measures:
+            self.spread = self.spread.new_tensor(root_mean_square(batch.x for batch in batches()))
 
     def loss(self, x: Tensor, given: Given, *, turn: str = "all", rng: torch.Generator) -> dict[str, Tensor]:
         """The weighted mean squared error of the prediction at random times."""
@@ -94,7 +112,7 @@ class Diffusion(Model):
     def log_likelihood(self, x: Tensor, given: Given, *, rng: torch.Generator, trace: likelihood.Trace) -> Tensor:
         """The ln p(x | given) of each item in nats, on the model's own grid; see samplers.likelihood."""
         own, sigmas = streams(rng, len(x)), self._levels(None)[:-1]
-        return likelihood.log_likelihood(self.denoise, x, sigmas, given, own, trace=trace, spread=self.spread)
+        return likelihood.log_likelihood(self.denoise, x, sigmas, given, own, trace=trace, spread=float(self.spread))
 
     def _levels(self, highest: float | None) -> Tensor:
         chosen = self.sigmas if highest is None else self.sigmas[self.sigmas <= highest]

@@ -62,7 +62,8 @@ class PairedGAN(Model):
         if estimate is not None:
             parts["estimate"] = torch.stack([term.weight * term.distance(estimate, x) for term in self.terms]).sum()
         if self.discriminator is not None:
-            parts["adversarial"] = self.adversarial_weight * self.game.generator(self._scores(fake, given))
+            judged = self.game.generator_loss(self._scores(fake, given), lambda: self._scores(x, given))
+            parts["adversarial"] = self.adversarial_weight * judged
         return {"total": torch.stack(list(parts.values())).sum(), **parts}
 
     def sample(self, given: Given, shape: tuple[int, ...], *, rng: torch.Generator) -> Tensor:

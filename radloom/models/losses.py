@@ -15,10 +15,18 @@ from radloom.networks import layers
 
 @dataclass(frozen=True)
 class Game:
-    """An adversarial game: what the discriminator and the generator each minimise, from the scores they get."""
+    """An adversarial game: what the discriminator and the generator each minimise, from the scores they get.
+
+    relative: whether the generator is judged by how far its scores lie above those of real images, not by themselves.
+    """
 
     discriminator: Callable[[Tensor, Tensor], Tensor]  # (scores of real, scores of fake) -> loss
     generator: Callable[[Tensor], Tensor]  # (scores of fake) -> loss
+    relative: bool = False
+
+    def generator_loss(self, fake: Tensor, real: Callable[[], Tensor]) -> Tensor:
+        """The generator's loss; `real` gives the scores of real images and is called only by a relative game."""
+        return self.generator(fake - real() if self.relative else fake)
 
 
 least_squares = Game(  # Mao et al. 2017, eq. 9 with b = c = 1, a = 0
@@ -33,7 +41,27 @@ non_saturating = Game(  # Goodfellow et al. 2014, section 3, written with softpl
     discriminator=lambda real, fake: F.softplus(-real).mean() + F.softplus(fake).mean(),
     generator=lambda fake: F.softplus(-fake).mean(),
 )
-GAMES = {"least_squares": least_squares, "hinge": hinge, "non_saturating": non_saturating}
+minimax = Game(  # Goodfellow et al. 2014, eq. 1: ln(1 - sigmoid(score)) hardly moves where the discriminator is sure
+    discriminator=non_saturating.discriminator,
+    generator=lambda fake: -F.softplus(fake).mean(),
+)
+wasserstein = Game(  # Arjovsky et al. 2017, eq. 2-3; the critic's slope needs a penalty, see models.penalties
+    discriminator=lambda real, fake: fake.mean() - real.mean(),
+    generator=lambda fake: -fake.mean(),
+)
+relativistic = Game(  # Jolicoeur-Martineau 2019, in the pairing form of Huang et al. 2024, eq. 3 (R3GAN)
+    discriminator=lambda real, fake: F.softplus(fake - real).mean(),
+    generator=lambda lead: F.softplus(-lead).mean(),
+    relative=True,
+)
+GAMES = {
+    "least_squares": least_squares,
+    "hinge": hinge,
+    "non_saturating": non_saturating,
+    "minimax": minimax,
+    "wasserstein": wasserstein,
+    "relativistic": relativistic,
+}
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ class Prediction:
     clean: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
+Preconditioning = Callable[[Tensor], Prediction]  # the data's root mean square -> what the answer means
+
 noise = Prediction(  # epsilon (Ho et al. 2020)
     target=lambda x0, n, a, s: n,
     clean=lambda answer, x, a, s: (x - s * answer) / a,
@@ -43,7 +45,7 @@ velocity = Prediction(  # dx/dt of the straight path (Liu et al. 2023)
 )
 
 
-def preconditioned(spread: float) -> Prediction:
+def preconditioned(spread: float | Tensor) -> Prediction:
     """EDM's F, of unit variance at every noise level: x0 = c_skip x + c_out F (Karras et al. 2022, table 1).
 
     With sigma = s / a, x = x_t / a and data of root mean square `spread`: c_skip = spread**2 / (sigma**2 + spread**2),

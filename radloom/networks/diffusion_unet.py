@@ -14,6 +14,7 @@ from radloom.errors import RadloomError
 from radloom.given import Given
 from radloom.networks import layers
 from radloom.networks.conditions import Maps, sinusoids
+from radloom.networks.memory import Run, kept
 from radloom.networks.residual_unet import PositionNorm
 
 
@@ -75,7 +76,8 @@ class DiffusionUNet(nn.Module):
     channels: width at each level, the first at 1/patch of the resolution, each next at half of the one before.
     blocks: per level and side. attention: whether positions of the lowest level attend to each other; then a tile no
     longer answers like the whole. vectors: modules (given, b) -> (b, hidden_width(channels)), added to the noise
-    level's. maps: laid beside x. spade: maps that modulate every block instead.
+    level's. maps: laid beside x. spade: maps that modulate every block instead. run: `memory.recomputed` trains larger
+    volumes in the same memory, and slower.
     A voxel's own x also goes past the U-Net, through a matrix that noise and vectors set: the linear part of the
     answer, which patches carry badly, above all in 3D.
     """
@@ -93,13 +95,14 @@ class DiffusionUNet(nn.Module):
         vectors: Sequence[nn.Module] = (),
         maps: Sequence[Maps] = (),
         spade: Maps | None = None,
+        run: Run = kept,
     ) -> None:
         super().__init__()
         if attention and channels[-1] % max(1, channels[-1] // 32):
             raise RadloomError(
                 f"attention over {channels[-1]} channels", expected="a multiple of the heads, one per 32"
             )
-        self.patch, self.levels, self.maps, self.spade = patch, len(channels), tuple(maps), spade
+        self.patch, self.levels, self.maps, self.spade, self.run = patch, len(channels), tuple(maps), spade, run
         self.hidden, cells, spades = hidden_width(channels), patch**dims, spade.channels if spade else 0
         self.vectors = nn.ModuleList(vectors)
         self.embed = nn.Sequential(nn.Linear(self.hidden, self.hidden), nn.SiLU(), nn.Linear(self.hidden, self.hidden))
@@ -132,16 +135,22 @@ class DiffusionUNet(nn.Module):
         spades = self._spade_levels(given, x, multiple)
         x = torch.cat([x, *(one.draw(given, x) for one in self.maps)], dim=1)
         h = self.stem(layers.patches_to_channels(layers.padded_to_multiple(x, multiple), self.patch))
-        kept: list[Tensor] = []
+        aside: list[Tensor] = []
         for depth in range(self.levels):
-            h = _run(self.encoder[depth], h, e, spades[depth])
+            h = self._level(self.encoder[depth], h, e, spades[depth])
             if depth + 1 < self.levels:
-                kept.append(h)
-                h = self.down[depth](h)
+                aside.append(h)
+                h = self.run(self.down[depth], h)
         h = self.attention(h)
         for depth in reversed(range(self.levels - 1)):
-            h = _run(self.decoder[depth], kept[depth] + self.up[depth](h), e, spades[depth])
-        return past + layers.cropped_to(layers.channels_to_patches(self.head(h), self.patch), shape)
+            h = self._level(self.decoder[depth], aside[depth] + self.run(self.up[depth], h), e, spades[depth])
+        return past + layers.cropped_to(layers.channels_to_patches(self.run(self.head, h), self.patch), shape)
+
+    def _level(self, blocks: nn.Module, h: Tensor, e: Tensor, maps: Tensor | None) -> Tensor:
+        assert isinstance(blocks, nn.ModuleList)
+        for block in blocks:
+            h = self.run(block, h, e, maps)
+        return h
 
     def _spade_levels(self, given: Given, x: Tensor, multiple: int) -> list[Tensor | None]:
         """The maps at each level's resolution."""
@@ -160,10 +169,3 @@ class DiffusionUNet(nn.Module):
 def hidden_width(channels: tuple[int, ...]) -> int:
     """The width of the vectors that a DiffusionUNet of these channels adds up."""
     return 4 * channels[0]
-
-
-def _run(blocks: nn.Module, h: Tensor, e: Tensor, maps: Tensor | None) -> Tensor:
-    assert isinstance(blocks, nn.ModuleList)
-    for block in blocks:
-        h = block(h, e, maps)
-    return h

@@ -15,6 +15,7 @@ from radloom.stats.mrmc import (
     mrmc_or,
     one_modality,
 )
+from radloom.stats.mrmc_moments import EightMoments, UStatistics, mrmc_u
 from radloom.stats.mrmc_sample_size import StudySize, mrmc_power, mrmc_sample_size
 from radloom.stats.multiplicity import benjamini_hochberg, holm
 from radloom.stats.proportions import newcombe
@@ -30,6 +31,7 @@ __all__ = [
     "CoxModel",
     "Difference",
     "Discordant",
+    "EightMoments",
     "Equivalence",
     "Hazard",
     "Interval",
@@ -43,6 +45,7 @@ __all__ = [
     "SurvivalCurve",
     "Turing",
     "TwoAfc",
+    "UStatistics",
     "Unpaired",
     "against_standalone",
     "auc",
@@ -69,6 +72,7 @@ __all__ = [
     "mrmc_or",
     "mrmc_power",
     "mrmc_sample_size",
+    "mrmc_u",
     "newcombe",
     "non_inferiority",
     "one_modality",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 
@@ -203,8 +203,15 @@ def _needed(covariance: str, rng: np.random.Generator | None) -> np.random.Gener
     return rng
 
 
-def _crossed(table: Any) -> tuple[tuple[Hashable, ...], tuple[Hashable, ...], np.ndarray, np.ndarray]:
-    """Modalities, readers, diseased (cases,) and ratings (modalities, readers, cases) of a fully crossed table."""
+def readings(table: Any) -> tuple[tuple[Hashable, ...], tuple[Hashable, ...], np.ndarray, np.ndarray]:
+    """Modalities, readers, diseased (cases,) and ratings (modalities, readers, cases), NaN where nobody read.
+
+    The columns are those of `roc_study`, whose errors it raises; a reading may be missing, none may be there twice.
+
+    >>> table = {"reader": [0, 1], "modality": ["CT"] * 2, "case": [0, 1], "diseased": [0, 1], "rating": [1.0, 2.0]}
+    >>> readings(table)[3].tolist()
+    [[[1.0, nan], [nan, 2.0]]]
+    """
     names = ("reader", "modality", "case", "diseased", "rating")
     missing = [name for name in names if name not in table]
     if missing:
@@ -221,15 +228,9 @@ def _crossed(table: Any) -> tuple[tuple[Hashable, ...], tuple[Hashable, ...], np
     shape = (len(modality[0]), len(reader[0]), len(case[0]))
     counts = np.zeros(shape, int)
     np.add.at(counts, (modality[1], reader[1], case[1]), 1)
-    if (counts != 1).any():
-        m, r, c = np.argwhere(counts != 1)[0]
-        raise RadloomError(
-            f"reader {reader[0][r]} has {counts[m, r, c]} ratings of case {case[0][c]} in modality {modality[0][m]}, "
-            f"and {np.count_nonzero(counts != 1)} cells of the design are like that",
-            expected="each reader reads each case once in each modality (split-plot designs are not supported)",
-            do="leave out readers or cases that are not complete",
-        )
-    ratings = np.zeros(shape)
+    if (counts > 1).any():
+        _refuse_design(counts > 1, counts, modality[0], reader[0], case[0])
+    ratings = np.full(shape, np.nan)
     ratings[modality[1], reader[1], case[1]] = rating
     truth = np.asarray(table["diseased"], np.float64)
     diseased = np.zeros(shape[2])
@@ -237,3 +238,22 @@ def _crossed(table: Any) -> tuple[tuple[Hashable, ...], tuple[Hashable, ...], np
     if not np.isin(truth, (0, 1)).all() or (diseased[case[1]] != truth).any():
         raise RadloomError("diseased is not one value of 0 or 1 per case", expected="the truth, the same in every row")
     return tuple(modality[0].tolist()), tuple(reader[0].tolist()), diseased == 1, ratings
+
+
+def _crossed(table: Any) -> tuple[tuple[Hashable, ...], tuple[Hashable, ...], np.ndarray, np.ndarray]:
+    """The readings of a fully crossed table."""
+    modalities, readers, diseased, ratings = readings(table)
+    counts = np.isfinite(ratings).astype(int)
+    if not counts.all():
+        _refuse_design(counts == 0, counts, modalities, readers, np.unique(np.asarray(table["case"])))
+    return modalities, readers, diseased, ratings
+
+
+def _refuse_design(wrong: np.ndarray, counts: np.ndarray, modalities: Any, readers: Any, cases: Any) -> NoReturn:
+    m, r, c = np.argwhere(wrong)[0]
+    raise RadloomError(
+        f"reader {readers[r]} has {counts[m, r, c]} ratings of case {cases[c]} in modality {modalities[m]}, "
+        f"and {np.count_nonzero(wrong)} cells of the design are like that",
+        expected="each reader reads each case once in each modality (split-plot designs are not supported)",
+        do="leave out readers or cases that are not complete, or use `mrmc_u` where readings are missing",
+    )

@@ -29,7 +29,7 @@ def test_every_name_that_is_offered_exists_and_is_documented():
 
 def test_every_public_function_of_statistics_is_offered():
     hidden = {"numbers", "ranks"}  # what the others are built from
-    built_from = {"plain", "finite", "two_classes", "mid_ranks", "psi"}
+    built_from = {"plain", "finite", "two_classes", "mid_ranks", "psi", "readings"}
     for path in Path(radloom.stats.__file__).parent.glob("*.py"):
         if path.stem in hidden | {"__init__"}:
             continue

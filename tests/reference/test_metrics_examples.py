@@ -34,6 +34,7 @@ MODULES = (
     "stats.equivalence",
     "stats.reader_study",
     "stats.mrmc",
+    "stats.mrmc_moments",
     "stats.mrmc_sample_size",
     "stats.turing",
     "stats.survival",
