@@ -45,7 +45,7 @@ SYSTEM = System(
     sizes={
         ("tiny", 2): Size(flow_matching, _TINY, Training(12, 4, (32, 32), learning_rate=1e-3)),
         ("tiny", 3): Size(flow_matching, _TINY, Training(8, 2, (32, 32, 8), learning_rate=1e-3)),
-        ("cpu", 2): Size(flow_matching, _CPU, Training(1500, 16, (64, 64), **_SCHEDULE)),
+        ("cpu", 2): Size(flow_matching, _CPU, Training(1200, 16, (64, 64), **_SCHEDULE)),
         ("cpu", 3): Size(flow_matching, _CPU, Training(500, 2, (48, 48, 16), **_SCHEDULE)),
         ("paper", 2): Size(
             flow_matching, _PAPER, Training(400_000, 256, (32, 32), learning_rate=5e-4, warmup=0.1, decay_from=0.1)
