@@ -19,7 +19,7 @@ def gan(*, dims: int, task: Synthesis, channels: tuple[int, ...], latent: int, w
 
 
 _TINY = {"channels": (8, 8), "latent": 8, "width": 8}  # ours
-_CPU = {"channels": (96, 96, 64, 32, 16), "latent": 64, "width": 32}  # ours
+_CPU = {"channels": (64, 64, 48, 24, 12), "latent": 64, "width": 32}  # ours
 _PAPER = {"channels": (512, 256, 128, 64), "latent": 100, "width": 64}  # ours
 _SCHEDULE = {"learning_rate": 2e-3, "betas": (0.0, 0.99), "warmup": 0.02, "decay_from": 0.5, "ema": 0.995}  # ours
 
@@ -38,7 +38,7 @@ SYSTEM = System(
     sizes={
         ("tiny", 2): Size(gan, _TINY, Training(12, 4, (32, 32), learning_rate=1e-3)),
         ("tiny", 3): Size(gan, _TINY, Training(8, 2, (32, 32, 8), learning_rate=1e-3)),
-        ("cpu", 2): Size(gan, _CPU, Training(1500, 16, (64, 64), **_SCHEDULE)),
+        ("cpu", 2): Size(gan, _CPU, Training(1000, 8, (64, 64), **_SCHEDULE)),
         ("cpu", 3): Size(gan, {**_CPU, "channels": (64, 32, 16)}, Training(400, 2, (48, 48, 16), **_SCHEDULE)),
         ("paper", 2): Size(gan, _PAPER, Training(100_000, 100, (32, 32), learning_rate=2e-4)),  # ours
     },

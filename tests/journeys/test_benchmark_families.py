@@ -20,8 +20,8 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(out: Path) -> str:
-    command = [sys.executable, str(BENCHMARKS / "families.py"), "--quick", "--only", "kingma2014_vae", "--tasks", "brain",
-               "--out", str(out), "--docs", str(out / "docs" / "families.md")]  # fmt: skip
+    command = [sys.executable, str(BENCHMARKS / "families.py"), "--quick", "--only", "kingma2014_vae",
+               "--tasks", "brain", "--out", str(out), "--docs", str(out / "docs" / "families.md")]  # fmt: skip
     surroundings = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(BENCHMARKS.parent)}
     done = subprocess.run(command, env=surroundings, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
