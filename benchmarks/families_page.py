@@ -46,8 +46,8 @@ def explanation(about: Mapping[str, Any], rows: Rows, sheets: Mapping[str, str])
         lines += [
             "Written by `benchmarks/families.py` from [its table](../../results/families.md): each system trains for "
             f"{about['seconds']:g} CPU seconds on one thread and draws {about['count']} images of 64 x 64 pixels, "
-            "which are judged against held-out patients. The brains are simulated. With more time the order can change: a "
-            "small budget favours what learns quickly.",
+            "which are judged against held-out patients. The brains are simulated. With more time the order can "
+            "change: a small budget favours what learns quickly.",
             "",
         ]
     for task, title in about["tasks"].items():
