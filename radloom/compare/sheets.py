@@ -22,7 +22,7 @@ def sheet(
     """The planes row by row, each enlarged by whole pixels; `mark` is written above. Planes have one shape.
 
     >>> sheet([np.zeros((4, 6)), np.ones((4, 6))], (0.0, 1.0), columns=2, mark="").shape
-    (116, 134)
+    (116, 132)
     """
     if not planes:
         raise RadloomError("a sheet of no images", expected="one image or more")

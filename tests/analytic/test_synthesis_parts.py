@@ -177,15 +177,12 @@ def test_a_copy_of_a_staged_model_has_one_autoencoder_of_its_own() -> None:
     assert other._inner[0] is not model._inner[0]
 
 
-def test_bits_of_noise_that_a_vae_knows_are_those_of_its_density() -> None:
-    class Known:
-        """A model with the density of a standard normal in each voxel, whatever the draws."""
+def test_bits_of_a_vae_that_knows_the_density_are_those_of_the_density(monkeypatch: pytest.MonkeyPatch) -> None:
+    def normal(self, x, given, *, draws, rng):
+        return torch.distributions.Normal(0.0, 1.0).log_prob(x).flatten(1).sum(1)
 
-        def bound(self, x, given, *, draws, rng):
-            return torch.distributions.Normal(0.0, 1.0).log_prob(x).flatten(1).sum(1)
-
-    x = torch.zeros(2, 1, 4, 4)
-    bits = likelihoods.vae_bits(Known(), x, Given(), torch.Generator().manual_seed(0))  # pyright: ignore
+    monkeypatch.setattr(VAE, "bound", normal)
+    bits = likelihoods.vae_bits(vae(), torch.zeros(2, 1, 4, 4), Given(), torch.Generator().manual_seed(0))
     # -ln N(0; 0, 1) / ln 2 + log2 of 255 levels on a range of 2
     assert torch.allclose(bits, torch.full((2,), 1.3257 + 6.9944), atol=1e-3)
 
