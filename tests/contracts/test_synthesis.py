@@ -26,6 +26,7 @@ from radloom.system import Recipe
 from radloom.training import hardware
 from radloom.training.glimpse import DrawnGlimpse
 from radloom.training.loop import Trainer
+from radloom.training.plan import plan
 from radloom.training.train import train
 
 NAMES = [name for name in systems.names() if isinstance(systems.load(name).task, Synthesis)]
@@ -65,6 +66,7 @@ def test_stopped_and_resumed_system_draws_what_an_uninterrupted_one_draws(
     }
     fabric = hardware.launched_fabric()
     recipe, whole = new_run(name, cohort, tmp_path / "whole", changes)
+    assert plan(recipe, fabric, rehearsals=1).parameters == sum(p.numel() for p in recipe.build().parameters())
     train(recipe, whole, fabric, seed=3)
     _, halted = new_run(name, cohort, tmp_path / "halted", changes)
     step = Trainer.step
