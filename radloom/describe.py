@@ -16,7 +16,8 @@ def description(system: System) -> dict[str, Any]:
     }
     return {
         "name": system.name, "title": system.title, "cite": asdict(system.cite), "claim": system.claim,
-        "family": system.family, "target": system.task.target, "inputs": system.task.inputs, "study": system.study, "sizes": sizes,
+        "family": system.family, "target": system.task.target, "inputs": system.task.inputs, "study": system.study,
+        "sizes": sizes,
         "paper": [asdict(figure) for figure in system.paper], "deviations": system.deviations,
     }  # fmt: skip
 
