@@ -89,12 +89,15 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="a rehearsal: size tiny, a second, few images")
     parser.add_argument("--out", default=str(ROOT / "results"))
-    parser.add_argument("--work", default="", help="cohorts, runs and finished rows; OUT/families.work unless given")
-    parser.add_argument("--docs", default="", help="write the page of the documentation here")
+    parser.add_argument("--work", default="", help="cohorts, runs, finished rows; build/families, or OUT/families.work")
+    parser.add_argument("--docs", default="", help="the page of the documentation; none in a rehearsal unless given")
     options = parser.parse_args()
-    options.work = options.work or str(Path(options.out) / "families.work")
+    usual = Path(options.out) == ROOT / "results"
+    options.work = options.work or str(ROOT / "build" / "families" if usual else Path(options.out) / "families.work")
     if options.quick:
         options.seconds, options.count, options.subjects = 1.0, 16, 12
+    elif not options.docs:
+        options.docs = str(ROOT / "docs" / "explanation" / "families.md")
     return options
 
 

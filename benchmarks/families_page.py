@@ -38,29 +38,32 @@ def page(about: Mapping[str, Any], rows: Rows, sheets: Mapping[str, str]) -> str
 
 
 def explanation(about: Mapping[str, Any], rows: Rows, sheets: Mapping[str, str]) -> str:
-    """docs/explanation/families.md."""
-    budget = f"{about['seconds']:g} CPU seconds"
-    lines = [
-        "# Which family to pick",
-        "",
-        "Written by `benchmarks/families.py` from [its table](../../results/families.md): each system trains for "
-        f"{budget} on one thread and draws {about['count']} images of 64 x 64 pixels, which are judged against "
-        "held-out patients. The brains are simulated. With more time the order can change: a small budget favours what "
-        "learns quickly.",
-        "",
-    ]
+    """docs/explanation/families.md; without rows it says that nothing has been measured yet."""
+    lines = ["# Which family to pick", ""]
+    if not rows:
+        lines += ["Not measured yet: `python benchmarks/families.py` writes this page.", ""]
+    else:
+        lines += [
+            "Written by `benchmarks/families.py` from [its table](../../results/families.md): each system trains for "
+            f"{about['seconds']:g} CPU seconds on one thread and draws {about['count']} images of 64 x 64 pixels, "
+            "which are judged against held-out patients. The brains are simulated. With more time the order can "
+            "change: a small budget favours what learns quickly.",
+            "",
+        ]
     for task, title in about["tasks"].items():
         lines += [f"## {title}", "", *_advice(task, rows)]
         best = _ranked(task, rows)[:1]
-        lines += [f"![{name.partition('.')[2]}: samples]({sheets[name]})\n" for name in best if name in sheets]
+        lines += [f"![{_short(name)}: samples]({sheets[name]})\n" for name in best if name in sheets]
     lines += [
         "## How to read this",
         "",
-        "- A Gaussian fitted on the training images needs no network. A family that does "
-        "not beat it in both feature spaces has not learned enough to be used.",
+        "- A Gaussian fitted on the training images needs no network. A family that does not beat it in both feature",
+        "  spaces has not learned enough to be used.",
         "- Training images shown again are the bound that a faithful generator reaches; they are copies.",
         "- Bits per voxel rank families by the density of real test images, not by the look of what they draw.",
-        "- None of these numbers is a reader's opinion: [look at the sheets](../../results/families.md).",
+        "- None of these numbers is a reader's opinion: look at the sheets.",
+        "",
+        "[Synthesise images](../how-to/synthesise.md) says how to train one of them.",
     ]
     return "\n".join(lines) + "\n"
 

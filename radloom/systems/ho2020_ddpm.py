@@ -12,12 +12,12 @@ from radloom.system import Citation, Figure, Size, System, Training
 
 
 def ddpm(
-    *, dims: int, task: Synthesis, channels: tuple[int, ...], blocks: int, patch: int, attention: bool,
+    *, dims: int, task: Synthesis, channels: tuple[int, ...], blocks: int, stem: int, attention: bool,
     steps_trained: int, steps_drawn: int, spread: float,
 ) -> Model:  # fmt: skip
     """A chain of `steps_trained` noise levels; drawing takes `steps_drawn` of them."""
     count = len(task.target)
-    network = DiffusionUNet(dims, count, count, channels, blocks=blocks, patch=patch, attention=attention,
+    network = DiffusionUNet(dims, count, count, channels, blocks=blocks, patch=stem, attention=attention,
                             vectors=task.heard(hidden_width(channels)))  # fmt: skip
     path = paths.variance_preserving()
     sigmas = grids.uniform_in_time(steps_drawn, path.earliest, path.latest, path.ratio)
@@ -25,12 +25,12 @@ def ddpm(
                      times=times.discrete(steps_trained), spread=spread)  # fmt: skip
 
 
-_NET = {"channels": (32, 64, 96), "blocks": 2, "patch": 2, "attention": True}  # ours
+_NET = {"channels": (24, 48, 96), "blocks": 1, "stem": 2, "attention": True}  # ours
 _CHAIN = {"steps_trained": 1000, "steps_drawn": 100, "spread": 0.7}  # ours: 100 steps drawn, by sigma / alpha
-_TINY = {"channels": (8, 16), "blocks": 1, "patch": 2, "attention": False, "steps_trained": 1000, "steps_drawn": 8,
+_TINY = {"channels": (8, 16), "blocks": 1, "stem": 2, "attention": False, "steps_trained": 1000, "steps_drawn": 8,
          "spread": 0.7}  # fmt: skip # ours
 _SCHEDULE = {"learning_rate": 1e-3, "betas": (0.9, 0.99), "warmup": 0.02, "decay_from": 0.5, "ema": 0.995}  # ours
-_PAPER = {"channels": (128, 256, 256, 256), "blocks": 2, "patch": 1, "attention": True, "steps_trained": 1000,
+_PAPER = {"channels": (128, 256, 256, 256), "blocks": 2, "stem": 1, "attention": True, "steps_trained": 1000,
           "steps_drawn": 1000, "spread": 0.5}  # fmt: skip
 
 SYSTEM = System(
@@ -48,7 +48,7 @@ SYSTEM = System(
     sizes={
         ("tiny", 2): Size(ddpm, _TINY, Training(12, 4, (32, 32), learning_rate=1e-3)),
         ("tiny", 3): Size(ddpm, _TINY, Training(8, 2, (32, 32, 8), learning_rate=1e-3)),
-        ("cpu", 2): Size(ddpm, {**_NET, **_CHAIN}, Training(1500, 16, (64, 64), **_SCHEDULE)),
+        ("cpu", 2): Size(ddpm, {**_NET, **_CHAIN}, Training(1200, 16, (64, 64), **_SCHEDULE)),
         ("cpu", 3): Size(ddpm, {**_NET, **_CHAIN}, Training(500, 2, (48, 48, 16), **_SCHEDULE)),
         # 800 000 steps of batch 128 at 32 x 32
         ("paper", 2): Size(

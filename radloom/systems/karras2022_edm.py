@@ -13,12 +13,12 @@ from radloom.system import Citation, Figure, Size, System, Training
 
 
 def edm(
-    *, dims: int, task: Synthesis, channels: tuple[int, ...], blocks: int, patch: int, attention: bool, steps: int,
+    *, dims: int, task: Synthesis, channels: tuple[int, ...], blocks: int, stem: int, attention: bool, steps: int,
     spread: float, hidden_label: float,
 ) -> Model:  # fmt: skip
     """Noise levels of training from ln sigma ~ N(-1.2, 1.2); drawing by `steps` of Heun from 80 to 0.002."""
     count = len(task.target)
-    network = DiffusionUNet(dims, count, count, channels, blocks=blocks, patch=patch, attention=attention,
+    network = DiffusionUNet(dims, count, count, channels, blocks=blocks, patch=stem, attention=attention,
                             vectors=task.heard(hidden_width(channels)))  # fmt: skip
     dropout = Dropout(("label",), each=hidden_label, jointly=0.0) if task.condition and hidden_label else never
     return Diffusion(network, paths.edm(), predictions.preconditioned(spread), sampler=heun,
@@ -26,12 +26,12 @@ def edm(
                      dropout=dropout)  # fmt: skip
 
 
-_NET = {"channels": (32, 64, 96), "blocks": 2, "patch": 2, "attention": True}  # ours
-_TINY = {"channels": (8, 16), "blocks": 1, "patch": 2, "attention": False, "steps": 4, "spread": 0.7,
+_NET = {"channels": (24, 48, 96), "blocks": 1, "stem": 2, "attention": True}  # ours
+_TINY = {"channels": (8, 16), "blocks": 1, "stem": 2, "attention": False, "steps": 4, "spread": 0.7,
          "hidden_label": 0.0}  # fmt: skip # ours
 _CPU = {**_NET, "steps": 18, "spread": 0.7, "hidden_label": 0.0}  # ours but for the steps
 _SCHEDULE = {"learning_rate": 1e-3, "betas": (0.9, 0.99), "warmup": 0.02, "decay_from": 0.5, "ema": 0.995}  # ours
-_PAPER = {"channels": (128, 256, 256, 256), "blocks": 4, "patch": 1, "attention": True, "steps": 18, "spread": 0.5,
+_PAPER = {"channels": (128, 256, 256, 256), "blocks": 4, "stem": 1, "attention": True, "steps": 18, "spread": 0.5,
           "hidden_label": 0.0}  # fmt: skip
 
 SYSTEM = System(
@@ -49,7 +49,7 @@ SYSTEM = System(
     sizes={
         ("tiny", 2): Size(edm, _TINY, Training(12, 4, (32, 32), learning_rate=1e-3)),
         ("tiny", 3): Size(edm, _TINY, Training(8, 2, (32, 32, 8), learning_rate=1e-3)),
-        ("cpu", 2): Size(edm, _CPU, Training(1500, 16, (64, 64), **_SCHEDULE)),
+        ("cpu", 2): Size(edm, _CPU, Training(1200, 16, (64, 64), **_SCHEDULE)),
         ("cpu", 3): Size(edm, _CPU, Training(500, 2, (48, 48, 16), **_SCHEDULE)),
         # 200 million images in batches of 512
         ("paper", 2): Size(

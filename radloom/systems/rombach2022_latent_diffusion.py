@@ -33,7 +33,7 @@ def latent_diffusion(
 _TINY = {"coder": (8, 16), "latents": 4, "beta": 0.1, "channels": (8, 16), "blocks": 1, "attention": False, "steps": 8,
          "autoencoder_steps": 6, "gate": 1e9}  # fmt: skip # ours
 _CPU = {"coder": (32, 64), "latents": 4, "beta": 0.1, "channels": (64, 96), "blocks": 2, "attention": True, "steps": 50,
-        "autoencoder_steps": 800, "gate": 0.5}  # fmt: skip # ours
+        "autoencoder_steps": 350, "gate": 0.5}  # fmt: skip # ours
 _PAPER = {"coder": (128, 256), "latents": 3, "beta": 1e-6, "channels": (224, 448, 672, 896), "blocks": 2,
           "attention": True, "steps": 200, "autoencoder_steps": 250_000, "gate": 0.5}  # fmt: skip
 _SCHEDULE = {"learning_rate": 1e-3, "betas": (0.9, 0.99), "warmup": 0.02, "decay_from": 0.7, "ema": 0.995}  # ours
@@ -55,7 +55,7 @@ SYSTEM = System(
         ("tiny", 3): Size(
             latent_diffusion, {**_TINY, "autoencoder_steps": 4}, Training(8, 2, (32, 32, 8), learning_rate=1e-3)
         ),
-        ("cpu", 2): Size(latent_diffusion, _CPU, Training(3500, 16, (64, 64), **_SCHEDULE)),
+        ("cpu", 2): Size(latent_diffusion, _CPU, Training(1050, 16, (64, 64), **_SCHEDULE)),
         ("cpu", 3): Size(
             latent_diffusion, {**_CPU, "autoencoder_steps": 200}, Training(800, 2, (48, 48, 16), **_SCHEDULE)
         ),

@@ -21,7 +21,7 @@ def pixelcnnpp(
 
 
 _TINY = {"width": 4, "levels": 1, "blocks": 1, "dropout": 0.0, "components": 3, "grey": 256}  # ours
-_CPU = {"width": 24, "levels": 2, "blocks": 1, "dropout": 0.0, "components": 5, "grey": 256}  # ours
+_CPU = {"width": 16, "levels": 2, "blocks": 1, "dropout": 0.0, "components": 5, "grey": 256}  # ours
 _PAPER = {"width": 160, "levels": 3, "blocks": 5, "dropout": 0.5, "components": 10, "grey": 256}
 _SCHEDULE = {"learning_rate": 2e-3, "betas": (0.9, 0.99), "warmup": 0.02, "decay_from": 0.5, "ema": 0.995}  # ours
 
@@ -40,7 +40,7 @@ SYSTEM = System(
     sizes={
         ("tiny", 2): Size(pixelcnnpp, _TINY, Training(12, 4, (32, 32), learning_rate=1e-3)),
         ("tiny", 3): Size(pixelcnnpp, _TINY, Training(4, 1, (32, 32, 4), learning_rate=1e-3)),
-        ("cpu", 2): Size(pixelcnnpp, _CPU, Training(1200, 8, (64, 64), **_SCHEDULE)),
+        ("cpu", 2): Size(pixelcnnpp, _CPU, Training(500, 8, (64, 64), **_SCHEDULE)),
         ("paper", 2): Size(pixelcnnpp, _PAPER, Training(400_000, 128, (32, 32), learning_rate=1e-3)),  # ours: steps
     },
     metrics=(),
