@@ -8,7 +8,7 @@ RUN ?= runs/conte2021_missing_sequence/demo
 .PHONY: demo test check setup clean
 
 demo: $(STAMP)  ## the main job on the embedded cohort; ends with the path of the report
-	@test -f cohorts/brain/cohort.csv || $(BIN)/radloom data phantom brain --subjects 64 --seed 26 --out cohorts/brain
+	@test -f cohorts/brain/cohort.csv || $(BIN)/radloom data phantom brain --subjects 64 --seed 27 --out cohorts/brain
 	$(BIN)/radloom run conte2021_missing_sequence --data cohorts/brain --out $(RUN) --resume
 
 test: $(STAMP)  ## the tests

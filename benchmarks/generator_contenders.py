@@ -14,7 +14,7 @@ from radloom.models.gan import PairedGAN
 from radloom.models.losses import Term, l1, least_squares, mse
 from radloom.models.model import Model
 from radloom.networks.pix2pix import UNetGenerator
-from radloom.networks.residual_unet import ResidualUNet
+from radloom.networks.residual_unet import ChannelNorm, ResidualUNet
 from radloom.networks.voxelwise import VoxelwisePolynomial
 
 DIMS, INPUTS, OUTPUTS = 2, 2, 1
@@ -40,13 +40,16 @@ def _direct(network: nn.Module, base: VoxelwisePolynomial | None = None) -> Mode
 
 def residual(*, channels: tuple[int, ...], patch: int) -> Model:
     """Ours, predicting FLAIR directly."""
-    return _direct(ResidualUNet(DIMS, INPUTS, OUTPUTS, tuple(channels), patch=patch))
+    return _direct(_network(OUTPUTS, channels, patch))
 
 
 def recipe(*, channels: tuple[int, ...]) -> Model:
     """Ours as the system uses it: the cubic map, a correction to it, and an estimate from scratch beside it."""
-    network = ResidualUNet(DIMS, INPUTS, 2 * OUTPUTS, tuple(channels))
-    return _direct(network, VoxelwisePolynomial(INPUTS, OUTPUTS, degree=3))
+    return _direct(_network(2 * OUTPUTS, channels, 2), VoxelwisePolynomial(INPUTS, OUTPUTS, degree=3))
+
+
+def _network(outputs: int, channels: tuple[int, ...], patch: int) -> nn.Module:
+    return ResidualUNet(DIMS, INPUTS, outputs, tuple(channels), patch=patch, finish=8, norm=ChannelNorm)
 
 
 def monai(*, channels: tuple[int, ...]) -> Model:

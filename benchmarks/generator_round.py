@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 TASK = Task(target=("image.flair",), inputs=("image.t1c", "image.t2"))
-BATCH = 4
+BATCH = 2
 # the schedule of conte2021_missing_sequence at size cpu; its 1000 steps stand for the seconds of the budget
 SCHEDULE = Training(1000, BATCH, (96, 96), 1e-3, betas=(0.9, 0.99), warmup=0.025, decay_from=0.3, ema=0.99)
 

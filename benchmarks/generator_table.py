@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from generator_contenders import TOLERANCE
+from generator_round import BATCH
 from measured import origin
 
 from radloom.random import numpy_stream
@@ -43,8 +44,8 @@ def _setting(rows: Sequence[Row], command: str, shape: Sequence[int], subjects: 
         "voxels, split by patient). FLAIR from (T1c, T2). "
         f"PSNR inside the head on {patients} test patients, data range {first['data_range']:g} brain medians "
         "(99.9th percentile in the training patients' heads).",
-        f"Budget {first['budget_seconds']:g} s of CPU time per thread a round, batch 4, {first['threads']} threads, "
-        f"{first['precision']}, channels_last; contenders take turns; repeats: {repeats}.",
+        f"Budget {first['budget_seconds']:g} s of CPU time per thread a round, batch {BATCH}, "
+        f"{first['threads']} threads, {first['precision']}, channels_last; contenders take turns; repeats: {repeats}.",
         "",
         *origin(command, ("python", "torch", "monai", "radloom")),
     ]

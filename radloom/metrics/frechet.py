@@ -54,6 +54,8 @@ def fid(real: Features, synthetic: Features) -> float:
     FID = |m_r - m_s|^2 + Tr(S_r + S_s - 2 (S_r S_s)^1/2), matrices (n, d) and (m, d) with n, m of 2 or more, means and
     covariances (denominator n - 1) in float64. No matrix root is taken: Tr (S_r S_s)^1/2 is the sum of the singular
     values of R^T S for any S_r = R R^T, S_s = S S^T, so few images need only a small matrix and no added epsilon.
+    It is pytorch-fid's and torch-fidelity's value: to 1e-12 where images outnumber features, to 1e-8 where their root
+    of a singular product is inexact; torch-fidelity averages float32 features in float32, which moves it by 1e-7.
     Blind to: anything but mean and covariance, which images are copies, and what the extractor does not see. Biased
     upwards by about 1/n: compare only at equal n, beside `frechet_floor` and `fid_infinity`. A set with no more images
     than features gives a warning. Heusel M et al. Adv Neural Inf Process Syst 2017;30:6626-6637.

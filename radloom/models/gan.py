@@ -23,6 +23,7 @@ class PairedGAN(Model):
     2k outputs: a correction, in units of the base's root mean square error, and an estimate from scratch, which is
     judged by the same terms and then thrown away. The easy contrast between tissues lies in the base; without the
     estimate nothing would teach the features that the correction needs, and training stalls (ours).
+    The discriminator's turn judges what the generator's turn before it drew, as pix2pix does: one pass less a step.
     Outside given.mask the image is 0. The draw is deterministic: one answer, not a posterior.
     """
 
@@ -39,7 +40,8 @@ class PairedGAN(Model):
         super().__init__()
         self.generator, self.discriminator, self.base = generator, discriminator, base
         self.game, self.adversarial_weight, self.terms = game, adversarial_weight, terms
-        self.turns = ("generator",) if discriminator is None else ("discriminator", "generator")
+        self.turns = ("generator",) if discriminator is None else ("generator", "discriminator")
+        self._drawn: Tensor | None = None  # by the generator's turn, for the discriminator's
 
     def translate(self, given: Given) -> tuple[Tensor, Tensor | None]:
         """The generated image (b, k, *s), and with a base the estimate from scratch."""
@@ -54,10 +56,10 @@ class PairedGAN(Model):
     def loss(self, x: Tensor, given: Given, *, turn: str, rng: torch.Generator) -> dict[str, Tensor]:
         """The turn's objective; see Game and Term."""
         if turn == "discriminator":
-            with torch.no_grad():
-                fake, _ = self.translate(given)
+            fake = self._for_the_discriminator(given)
             return {"total": self.game.discriminator(self._scores(x, given), self._scores(fake, given))}
         fake, estimate = self.translate(given)
+        self._drawn = None if self.discriminator is None else fake.detach()
         parts = {term.name: term.weight * term.distance(fake, x) for term in self.terms}
         if estimate is not None:
             parts["estimate"] = torch.stack([term.weight * term.distance(estimate, x) for term in self.terms]).sum()
@@ -80,6 +82,14 @@ class PairedGAN(Model):
         """Fits the closed-form base on the training patients."""
         if self.base is not None:
             self.base.fit((_image(batch.given), batch.x, batch.region) for batch in batches())
+
+    def _for_the_discriminator(self, given: Given) -> Tensor:
+        """What the generator's turn drew, once; anew where no such turn went before."""
+        fake, self._drawn = self._drawn, None
+        if fake is None:
+            with torch.no_grad():
+                fake, _ = self.translate(given)
+        return fake
 
     def _scores(self, x: Tensor, given: Given) -> Tensor:
         assert self.discriminator is not None

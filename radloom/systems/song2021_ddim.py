@@ -1,4 +1,4 @@
-"""DDIM: a diffusion model's images in few steps without new noise (Song, Meng & Ermon 2021)."""
+"""DDIM: a diffusion model's images in few steps without new noise (Song et al. 2021)."""
 
 from radloom.models import paths, predictions, times
 from radloom.models.diffusion import Diffusion

@@ -18,13 +18,14 @@ from radloom.networks.conditions import Class, Value, Words, box_map, image_maps
 from radloom.networks.diffusion_unet import DiffusionUNet, hidden_width
 from radloom.networks.monai import DiffusionModelUNet, dice_and_cross_entropy, segmentation_unet
 from radloom.networks.pix2pix import PatchDiscriminator, ResNetGenerator, UNetGenerator
-from radloom.networks.residual_unet import ResidualUNet
+from radloom.networks.residual_unet import ChannelNorm, ResidualUNet
 from radloom.networks.voxelwise import VoxelwisePolynomial
 
 SIZES = {2: [(16, 16), (17, 23), (9, 12)], 3: [(8, 8, 8), (9, 13, 6)]}
 TRANSLATORS: dict[str, Callable[[int], nn.Module]] = {
     "residual U-Net": lambda dims: ResidualUNet(dims, 2, 3, (4, 8)),
     "residual U-Net, patches of 1, two blocks": lambda dims: ResidualUNet(dims, 2, 3, (4, 8), patch=1, blocks=2),
+    "residual U-Net of slices": lambda dims: ResidualUNet(dims, 2, 3, (4, 8), finish=5, norm=ChannelNorm),
     "residual U-Net, one level": lambda dims: ResidualUNet(dims, 2, 3, (4,)),
     "U-Net generator": lambda dims: UNetGenerator(dims, 2, 3, (4, 8, 8)),
     "U-Net generator, one level": lambda dims: UNetGenerator(dims, 2, 3, (4,)),
@@ -83,6 +84,21 @@ def test_residual_unet_does_not_hear_of_changes_far_away(dims: int) -> None:
         difference = (network(x) - network(changed)).abs().amax(dim=(0, 1, *range(3, 2 + dims)))
     assert difference[:32].max() == 0  # no statistic over positions carries it there
     assert difference[80:].min() > 0
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 5, 7), (2, 4, 3, 2, 5), (2, 4, 1, 1)])
+def test_channel_norm_is_group_norm_with_a_group_for_each_channel(shape: tuple[int, ...]) -> None:
+    ours, theirs = ChannelNorm(4), nn.GroupNorm(4, 4)
+    with torch.no_grad():
+        ours.gain.copy_(noise(4))
+        ours.shift.copy_(noise(4, seed=1))
+        theirs.load_state_dict({"weight": ours.gain, "bias": ours.shift})
+    x = (10 * noise(*shape, seed=2)).requires_grad_()
+    (one,) = torch.autograd.grad(ours(x).square().sum(), x)
+    (other,) = torch.autograd.grad(theirs(x).square().sum(), x)
+    torch.testing.assert_close(ours(x), theirs(x), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
+    assert torch.equal(ours.eval()(x), ours.train()(x))
 
 
 @pytest.mark.parametrize("dims", [2, 3])

@@ -156,8 +156,8 @@ def test_the_older_radiomic_distance_puts_missing_values_in_the_middle_of_the_sc
 
     x, y = rng(0).normal(size=(30, 4)), rng(1).normal(size=(25, 4)) + 0.5
     x[3, 1], y[5, 2] = np.nan, np.nan
-    scaler = MinMaxScaler((0, 7.4567)).fit(np.concatenate([x, y]))
-    a, b = (np.nan_to_num(scaler.transform(z), nan=7.4567 / 2) for z in (x, y))
+    scaler = MinMaxScaler((0, 7.45670747756958)).fit(np.concatenate([x, y]))
+    a, b = (np.nan_to_num(scaler.transform(z), nan=7.45670747756958 / 2) for z in (x, y))
     found = distribution.frechet_radiomic_distance(x, y, version="v0", preset="paper_exact")
     assert found.value == pytest.approx(distribution.frechet_distance(a, b).value, rel=1e-9)
     assert found.dropped_rows == (0, 0)
