@@ -82,6 +82,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=120.0, help="CPU seconds of training, one thread")
     parser.add_argument("--count", type=int, default=192, help="images to draw and judge")
+    parser.add_argument("--draw-seconds", type=float, default=300.0, help="CPU seconds that drawing may take")
     parser.add_argument("--subjects", type=int, default=120, help="simulated brains")
     parser.add_argument("--tasks", default="brain,brain-idh,radiographs-finding", help=f"some of {', '.join(TASKS)}")
     parser.add_argument("--only", default="", help="systems, joined by commas; all unless given")
@@ -120,7 +121,7 @@ def _jobs(tasks: list[str], options: argparse.Namespace, work: Path) -> dict[str
         for name in chosen:
             jobs[f"{task}.{name}"] = Job(
                 name, "tiny" if options.quick else "cpu", str(cohort), TASKS[task].changes, options.seconds,
-                options.count, options.seed, str(work / "runs" / f"{task}.{name}"),
+                options.count, options.draw_seconds, options.seed, str(work / "runs" / f"{task}.{name}"),
             )  # fmt: skip
     return jobs
 

@@ -70,13 +70,15 @@ def explanation(about: Mapping[str, Any], rows: Rows, sheets: Mapping[str, str])
 
 def _task(task: str, title: str, rows: Rows, sheets: Mapping[str, str]) -> list[str]:
     ranked, failed = _ranked(task, rows), [n for n in rows if n.startswith(f"{task}.") and rows[n]["error"]]
-    head = ["system", "family", "steps", *(name for name, _, _ in _COLUMNS)]
+    head = ["system", "family", "steps", "images", *(name for name, _, _ in _COLUMNS)]
     lines = [f"## {title}", "", _bar(head), _bar(["---"] * len(head))]
     for name in ranked:
         row = rows[name]
-        lines.append(_bar([name.partition(".")[2], row["family"], str(row["steps"]), *_cells(row, "synthetic")]))
+        lines.append(
+            _bar([name.partition(".")[2], row["family"], str(row["steps"]), _drawn(row), *_cells(row, "synthetic")])
+        )
     for arm in _BASELINES if ranked else ():
-        lines.append(_bar([f"*{arm}*", "", "", *_cells(rows[ranked[0]], arm)]))
+        lines.append(_bar([f"*{arm}*", "", "", "", *_cells(rows[ranked[0]], arm)]))
     lines += [
         "",
         "FD: Frechet distance at equal n, mean over ten splits of the test patients [smallest to largest]. FD∞: "
@@ -125,6 +127,11 @@ def _advice(task: str, rows: Rows) -> list[str]:
     copying = [name for name in ranked if _low(rows[name], "copies", "correlation") > 0.01]
     said.append(f"Copies of training images above chance: {', '.join(map(_short, copying)) or 'none'}.")
     return [*(f"- {sentence}" for sentence in said), ""]
+
+
+def _drawn(row: Mapping[str, Any]) -> str:
+    one = _find(row, "cpu_seconds_per_image", "", "synthetic")
+    return str(one["n"]) if one else ""
 
 
 def _ranked(task: str, rows: Rows) -> list[str]:
