@@ -7,6 +7,7 @@ from radloom.models.model import Model
 from radloom.models.staged import Staged
 from radloom.models.vae import VAE
 from radloom.networks.autoencoder import Decoder, Encoder
+from radloom.networks.conditions import position_maps
 from radloom.networks.diffusion_unet import DiffusionUNet, hidden_width
 from radloom.samplers import grids
 from radloom.samplers.stochastic import ddim
@@ -23,7 +24,7 @@ def latent_diffusion(
     encoder, decoder = Encoder(dims, count, 2 * latents, coder), Decoder(dims, latents, count, coder)
     autoencoder = VAE(encoder, decoder, latents, beta=beta)
     network = DiffusionUNet(dims, latents, latents, channels, blocks=blocks, patch=1, attention=attention,
-                            vectors=task.heard(hidden_width(channels)))  # fmt: skip
+                            vectors=task.heard(hidden_width(channels)), maps=(position_maps(dims),))  # fmt: skip
     path = paths.variance_preserving()
     prior = Diffusion(network, path, predictions.noise, sampler=ddim(0.0), spread=1.0,
                       sigmas=grids.uniform_in_time(steps, path.earliest, path.latest, path.ratio))  # fmt: skip
@@ -67,6 +68,7 @@ SYSTEM = System(
         "The autoencoder is a VAE with a learned deviation; the paper adds a perceptual and a patch-adversarial loss.",
         "Autoencoder and prior train in one run, one after the other; the prior does not begin on a bad autoencoder.",
         "A condition is added to the noise level's vector; the paper attends to it.",
+        "The prior is told where each latent lies.",
         "Steps and batch of the paper's autoencoder are ours.",
     ),
 )
