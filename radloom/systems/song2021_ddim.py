@@ -13,22 +13,22 @@ from radloom.system import Citation, Size, System, Training
 
 
 def implicit(
-    *, dims: int, task: Synthesis, channels: tuple[int, ...], blocks: int, stem: int, attention: bool, steps: int,
+    *, dims: int, task: Synthesis, channels: tuple[int, ...], blocks: int, stem: int, attention: bool, steps_drawn: int,
     spread: float,
 ) -> Model:  # fmt: skip
-    """DDPM's training; drawing by `steps` deterministic steps."""
+    """DDPM's training; drawing by `steps_drawn` deterministic steps."""
     count = len(task.target)
     network = DiffusionUNet(dims, count, count, channels, blocks=blocks, patch=stem, attention=attention,
                             vectors=task.heard(hidden_width(channels)), maps=(position_maps(dims),))  # fmt: skip
     path = paths.variance_preserving()
     return Diffusion(network, path, predictions.noise, sampler=ddim(0.0), times=times.discrete(1000), spread=spread,
-                     sigmas=grids.uniform_in_time(steps, path.earliest, path.latest, path.ratio))  # fmt: skip
+                     sigmas=grids.uniform_in_time(steps_drawn, path.earliest, path.latest, path.ratio))  # fmt: skip
 
 
 _NET = {"channels": (24, 48, 96, 96), "blocks": 1, "stem": 2, "attention": True}  # ours
-_TINY = {"channels": (8, 16), "blocks": 1, "stem": 2, "attention": False, "steps": 8, "spread": 0.7}  # ours
-_CPU = {**_NET, "steps": 20, "spread": 0.7}  # ours
-_PAPER = {"channels": (128, 256, 256, 256), "blocks": 2, "stem": 1, "attention": True, "steps": 50, "spread": 0.5}
+_TINY = {"channels": (8, 16), "blocks": 1, "stem": 2, "attention": False, "steps_drawn": 8, "spread": 0.7}  # ours
+_CPU = {**_NET, "steps_drawn": 20, "spread": 0.7}  # ours
+_PAPER = {"channels": (128, 256, 256, 256), "blocks": 2, "stem": 1, "attention": True, "steps_drawn": 50, "spread": 0.5}
 _SCHEDULE = {"learning_rate": 1e-3, "betas": (0.9, 0.99), "warmup": 0.02, "decay_from": 0.5, "ema": 0.995}  # ours
 
 SYSTEM = System(

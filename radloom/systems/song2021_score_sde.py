@@ -13,15 +13,15 @@ from radloom.system import Citation, Figure, Size, System, Training
 
 
 def score_sde(
-    *, dims: int, task: Synthesis, channels: tuple[int, ...], blocks: int, stem: int, attention: bool, steps: int,
+    *, dims: int, task: Synthesis, channels: tuple[int, ...], blocks: int, stem: int, attention: bool, steps_drawn: int,
     spread: float, lowest: float, highest: float, snr: float,
 ) -> Model:  # fmt: skip
-    """The score on sigmas from `lowest` to `highest`; drawing by `steps` of predictor and corrector."""
+    """The score on sigmas from `lowest` to `highest`; drawing by `steps_drawn` of predictor and corrector."""
     count = len(task.target)
     network = DiffusionUNet(dims, count, count, channels, blocks=blocks, patch=stem, attention=attention,
                             vectors=task.heard(hidden_width(channels)), maps=(position_maps(dims),))  # fmt: skip
     return Diffusion(network, paths.variance_exploding(lowest, highest), predictions.score,
-                     sampler=predictor_corrector(snr=snr), sigmas=grids.geometric(steps, lowest, highest),
+                     sampler=predictor_corrector(snr=snr), sigmas=grids.geometric(steps_drawn, lowest, highest),
                      spread=spread)  # fmt: skip
 
 
@@ -31,19 +31,19 @@ _TINY = {
     "blocks": 1,
     "stem": 2,
     "attention": False,
-    "steps": 4,
+    "steps_drawn": 4,
     "spread": 0.7,
     "lowest": 0.01,
     "highest": 50.0,
     "snr": 0.16,
 }  # ours
-_CPU = {**_NET, "steps": 50, "spread": 0.7, "lowest": 0.01, "highest": 50.0, "snr": 0.16}  # ours
+_CPU = {**_NET, "steps_drawn": 50, "spread": 0.7, "lowest": 0.01, "highest": 50.0, "snr": 0.16}  # ours
 _PAPER = {
     "channels": (128, 256, 256, 256),
     "blocks": 4,
     "stem": 1,
     "attention": True,
-    "steps": 1000,
+    "steps_drawn": 1000,
     "spread": 0.5,
     "lowest": 0.01,
     "highest": 50.0,
