@@ -31,10 +31,10 @@ def latent_diffusion(
     return Staged(autoencoder, Latent(autoencoder, prior, gate=gate), first=autoencoder_steps)
 
 
-_TINY = {"coder": (8, 16), "latents": 4, "beta": 0.1, "channels": (8, 16), "blocks": 1, "attention": False, "steps_drawn": 8,
-         "autoencoder_steps": 6, "gate": 1e9}  # fmt: skip # ours
-_CPU = {"coder": (32, 64), "latents": 4, "beta": 0.1, "channels": (64, 96), "blocks": 2, "attention": True, "steps_drawn": 50,
-        "autoencoder_steps": 350, "gate": 0.5}  # fmt: skip # ours
+_TINY = {"coder": (8, 16), "latents": 4, "beta": 0.1, "channels": (8, 16), "blocks": 1, "attention": False,
+         "steps_drawn": 8, "autoencoder_steps": 6, "gate": 1e9}  # fmt: skip # ours
+_CPU = {"coder": (32, 64), "latents": 4, "beta": 0.1, "channels": (64, 96), "blocks": 2, "attention": True,
+        "steps_drawn": 50, "autoencoder_steps": 350, "gate": 0.5}  # fmt: skip # ours
 _PAPER = {"coder": (128, 256), "latents": 3, "beta": 1e-6, "channels": (224, 448, 672, 896), "blocks": 2,
           "attention": True, "steps_drawn": 200, "autoencoder_steps": 250_000, "gate": 0.5}  # fmt: skip
 _SCHEDULE = {"learning_rate": 1e-3, "betas": (0.9, 0.99), "warmup": 0.02, "decay_from": 0.7, "ema": 0.995}  # ours
