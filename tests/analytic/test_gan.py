@@ -287,7 +287,7 @@ def growing() -> GAN:
     torch.manual_seed(0)
     return GAN(
         ProgressiveGenerator(2, (8, 8), 1, (6, 4), latent=4), ProgressiveDiscriminator(2, (8, 8), 1, (6, 4)),
-        game=losses.non_saturating, growth=Growth(fade=16, stable=4),
+        game=losses.non_saturating, growth=Growth(fade=16, stable=4), penalties=(penalties.gradient_penalty(),),
         disguise=Augmentation(augmentation.radiology(), Feedback(target=-0.5, images=40, every=2)),
     )  # fmt: skip
 
@@ -321,6 +321,20 @@ def test_training_that_stops_and_goes_on_from_the_saved_weights_gives_the_same_n
     state = whole.state_dict()
     assert {"steps", "shown", "mean_length", "disguise.feedback.p"} <= set(state)
     assert float(state["disguise.feedback.p"]) > 0
+
+
+@pytest.mark.parametrize("make", [everything, growing])
+def test_in_half_precision_the_losses_stay_near_and_the_gradients_finite(make) -> None:
+    for turn in ("discriminator", "generator"):
+        found = []
+        for enabled in (False, True):
+            model = make().train()
+            with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+                total = model.loss(normal(4, 1, 8, 8), NOTHING, turn=turn, rng=torch_stream(0))["total"]
+            total.backward()
+            found.append(float(total.detach()))
+            assert all(torch.isfinite(p.grad).all() for p in model.trainable(turn) if p.grad is not None)
+        assert found[1] == pytest.approx(found[0], rel=0.03)
 
 
 def test_what_makes_no_gan_is_refused() -> None:

@@ -10,8 +10,11 @@ from torch import Tensor
 
 from radloom.given import Given
 from radloom.models import augmentation, diffusion_gan, paths, penalties, predictions, times
+from radloom.models.adversarial_diffusion import AdversarialDiffusion, large_steps
 from radloom.models.augmentation import Augmentation
+from radloom.models.bridge import Bridge, even_in_root, walk
 from radloom.models.closed_form import Constant, TrainingMean, Voxelwise
+from radloom.models.consistency import Consistency, Ladder
 from radloom.models.cyclegan import CycleGAN
 from radloom.models.diffusion import Diffusion
 from radloom.models.diffusion_flow import DiffusionFlow
@@ -31,6 +34,7 @@ from radloom.models.penalties import PathLength, Unrolled
 from radloom.models.pixelcnn import PixelCNN
 from radloom.models.vae import VAE
 from radloom.models.vqvae import VQVAE, Codes
+from radloom.models.wavelet import Wavelet
 from radloom.models.wrappers import Independent, Route, Slicewise, Tiled
 from radloom.networks.autoencoder import Decoder, Encoder
 from radloom.networks.causal import GatedPixelCNN, PixelCNNPlusPlus
@@ -44,6 +48,7 @@ from radloom.networks.progressive import ProgressiveDiscriminator, ProgressiveGe
 from radloom.networks.residual_discriminator import ResidualDiscriminator
 from radloom.networks.residual_unet import ResidualUNet
 from radloom.networks.stylegan import Mapping, StyleGenerator, StyleSynthesis, StyleSynthesis2
+from radloom.networks.time_discriminator import TimeDiscriminator
 from radloom.networks.voxelwise import VoxelwisePolynomial
 from radloom.random import torch_stream
 from radloom.samplers import grids, guidance, solvers, stochastic
@@ -92,6 +97,32 @@ DIFFUSIONS: dict[str, tuple[paths.Path, predictions.Prediction, times.Times, Sam
     "rectified flow": (paths.rectified_flow(), predictions.velocity, times.logit_normal(), solvers.flow_midpoint),
     "image prediction": (paths.cosine(), predictions.image, times.uniform, solvers.unipc(2)),
 }  # fmt: skip
+
+
+def adversarial_diffusion(dims: int) -> AdversarialDiffusion:
+    generator = DiffusionUNet(dims, TARGETS + 1, TARGETS, (16, 8), maps=(image_maps(INPUTS),), spade=mask_maps(1))
+    discriminator = TimeDiscriminator(dims, 2 * TARGETS, (4, 8), maps=(image_maps(INPUTS),))
+    return AdversarialDiffusion(
+        generator, discriminator, sigmas=large_steps(paths.variance_preserving(), 4), terms=(Term("l1", 10.0, l1),),
+        guides=(guidance.inside_region,), dropout=Dropout(("image",)),
+    )  # fmt: skip
+
+
+def bridge(dims: int) -> Bridge:
+    return Bridge(
+        denoiser(dims), predictions.preconditioned, times=even_in_root(3), sampler=walk(1.0),
+        guides=(guidance.inside_region,),
+    )  # fmt: skip
+
+
+def wavelet(dims: int) -> Wavelet:
+    k = 2**dims  # bands of each channel
+    network = DiffusionUNet(
+        dims, TARGETS * k, TARGETS * k, (16, 8), patch=1, maps=(image_maps(INPUTS * k),), spade=mask_maps(1)
+    )
+    sigmas = grids.karras(3, 0.02, 50.0)
+    inner = Diffusion(network, paths.cosine(), predictions.image, sampler=solvers.dpm_solver_2m, sigmas=sigmas)
+    return Wavelet(inner)
 
 
 def vae(dims: int) -> VAE:
@@ -187,6 +218,10 @@ MODELS: dict[str, Callable[[int], Model]] = {
         for name in ("StyleGAN", "StyleGAN2, ADA", "PGGAN", "unrolled GAN", "Diffusion-GAN")
     },
     "CycleGAN": cyclegan,
+    "adversarial diffusion": adversarial_diffusion,
+    "bridge": bridge,
+    "consistency": lambda dims: Consistency(denoiser(dims), Ladder(100), dropout=Dropout(("image",))),
+    "wavelet": wavelet,
     "VAE": vae,
     "VQ-VAE": vqvae,
     "VQ-VAE, prior": codes_with_a_prior,
@@ -221,6 +256,8 @@ CONTESTED = {"StyleGAN", "StyleGAN2, ADA", "PGGAN", "unrolled GAN", "Diffusion-G
 NO_SAY = {  # parameters that ten steps do not hear of
     "IREM": {"energy.head.bias"},  # an energy's constant has no slope
     "StyleGAN": {"discriminator.head.bias"},  # differences of scores have no constant
+    "GAN, wasserstein": {"discriminator.layers.5.bias"},  # nor here
+    "GAN, relativistic": {"discriminator.layers.5.bias"},
     "GAN, hinge": {"discriminator.layers.5.bias"},  # while no margin is kept, real and fake pull a constant alike
 }
 
