@@ -176,9 +176,10 @@ def _cells(row: Mapping[str, Any], arm: str) -> list[str]:
             cells.append("")
             continue
         scale = 100 if metric == "copies" else 1
-        text = _text(scale * one["estimate"])
-        spread = metric in ("fd_equal_n", "copies", "bits_per_dimension") and one["low"] is not None
-        cells.append(f"{text} [{_text(scale * one['low'])} to {_text(scale * one['high'])}]" if spread else text)
+        text, low, high = _text(scale * one["estimate"]), one["low"], one["high"]
+        if metric in ("fd_equal_n", "copies", "bits_per_dimension") and low is not None and high is not None:
+            text += f" [{_text(scale * low)} to {_text(scale * high)}]"
+        cells.append(text)
     return cells
 
 

@@ -22,6 +22,7 @@ from radloom.models.latent import Latent
 from radloom.models.staged import Staged
 from radloom.models.vae import VAE
 from radloom.networks.autoencoder import Decoder, Encoder
+from radloom.networks.conditions import position_maps
 from radloom.synthesis import Synthesis
 from radloom.systems import load
 
@@ -104,6 +105,14 @@ def test_labels_that_say_nothing_or_that_nobody_knows_are_refused() -> None:
         Condition("label.x").code("old")
     with pytest.raises(RadloomError, match="is not finite"):
         Condition("label.x").code("nan")
+
+
+def test_position_maps_run_from_minus_one_to_one_along_each_axis() -> None:
+    maps = position_maps(2)
+    drawn = maps.draw(Given(), torch.zeros(2, 1, 3, 5))
+    assert drawn.shape == (2, maps.channels, 3, 5)
+    assert drawn[1, 0, :, 2].tolist() == [-1, 0, 1]
+    assert drawn[1, 1, 0].tolist() == [-1, -0.5, 0, 0.5, 1]
 
 
 def vae() -> VAE:

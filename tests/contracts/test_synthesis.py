@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from radloom.runfolder import RunFolder
 from radloom.sampling import loaded_model
 from radloom.stored import stored
 from radloom.synthesis import Synthesis
-from radloom.system import Recipe
+from radloom.system import Recipe, Training
 from radloom.training import hardware
 from radloom.training.glimpse import DrawnGlimpse
 from radloom.training.loop import Trainer
@@ -128,3 +129,10 @@ def test_system_trains_and_draws_volumes(name: str, cohort: Path, tmp_path: Path
         return
     (one,) = draw_images(recipe, folder, fabric, wishes(synthesis(recipe), folder.cohort(), ()), count=1, seed=5)
     assert read(folder, one).shape == (8, 8, 4)
+
+
+@pytest.mark.parametrize("name", systems.names())
+def test_no_setting_of_a_system_hides_one_of_the_training(name: str) -> None:
+    training = {field.name for field in fields(Training)}
+    for size in systems.load(name).sizes.values():
+        assert not training & set(size.settings)

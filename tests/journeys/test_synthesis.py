@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +148,16 @@ def distance(arm: str, low: float, high: float) -> Measure:
 def test_the_verdict_follows_the_splits_of_model_and_gaussian(low: float, high: float, said: str) -> None:
     found = Findings([distance("synthetic", low, high), distance("gaussian", 0.2, 0.3)])
     assert said in answer(found, "image.flair").sentences[0]
+
+
+def test_the_verdict_does_not_hide_that_two_spaces_disagree() -> None:
+    def other(one: Measure) -> Measure:
+        return replace(one, extractor="radiomic_frd_v0_2d, z-scored")
+
+    found = Findings([distance("synthetic", 0.1, 0.15), distance("gaussian", 0.2, 0.3),
+                      other(distance("synthetic", 0.4, 0.5)), other(distance("gaussian", 0.2, 0.3))])  # fmt: skip
+    said = answer(found, "image.flair").sentences[0]
+    assert "in one feature space and farther in the other; the model does not beat it" in said
 
 
 def test_radiographs_of_a_users_table_keep_their_intensities(tmp_path: Path) -> None:
