@@ -148,11 +148,12 @@ class Synthesis:
         """
         if not self.condition:
             return 0
-        if len(self.condition) > 1 or not (self.condition[0].classes or not self.window):
+        found = [one.classes for one in self.condition]
+        if len(found) > 1 or (self.window and not all(found)):
             columns = ", ".join(one.column for one in self.condition)
             raise RadloomError(f"{columns} cannot be split into a model for each class",
                                expected="one column of classes", do="take a diffusion system")  # fmt: skip
-        return len(self.condition[0].classes) or 2  # before the cohort is known, a rehearsal takes two
+        return sum(map(len, found)) or 2  # before the cohort is known, a rehearsal takes two
 
     def parts(self) -> dict[str, Any]:
         """What a model is built for."""
