@@ -11,8 +11,8 @@ demo: $(STAMP)  ## the main job on the embedded cohort; ends with the path of th
 	@test -f cohorts/brain/cohort.csv || $(BIN)/radloom data phantom brain --subjects 64 --seed 27 --out cohorts/brain
 	$(BIN)/radloom run conte2021_missing_sequence --data cohorts/brain --out $(RUN) --resume
 
-test: $(STAMP)  ## the tests
-	$(BIN)/python -m pytest
+test: $(STAMP)  ## the tests, a process on every core
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 check: $(STAMP)  ## format, lint, types, import layers
 	$(BIN)/ruff format --check .
