@@ -91,8 +91,7 @@ def budgets(one: Contender, allowed: tuple[int, ...], longest: int) -> list[int]
 def _sets(model: Diffusion, job: Job, allowed: tuple[int, ...], work: Path) -> dict[Key, Draws]:
     """Every contender's draws, the reference first, then from few evaluations to many."""
     keys = [(one, budget) for one in FIELD for budget in budgets(one, allowed, job.longest)]
-    # Heun's longest walk gives the others their end points; the other long walk next, as both are needed to judge
-    keys.sort(key=lambda key: (key[1] != job.longest, key[0].name != ODE, key[1]))
+    keys.sort(key=lambda key: ((key[0].name, key[1]) != (ODE, job.longest), key[1]))
     found = {}
     for one, budget in keys:
         found[one.name, budget] = drawn(model, one, budget, job, work)
