@@ -82,19 +82,23 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=120.0, help="CPU seconds of training, one thread")
     parser.add_argument("--count", type=int, default=192, help="images to draw and judge")
+    parser.add_argument("--draw-seconds", type=float, default=120.0, help="CPU seconds that drawing may take")
     parser.add_argument("--subjects", type=int, default=120, help="simulated brains")
-    parser.add_argument("--tasks", default="brain,brain-idh,radiographs-finding", help=f"some of {', '.join(TASKS)}")
+    parser.add_argument("--tasks", default="brain,radiographs-finding", help=f"some of {', '.join(TASKS)}")
     parser.add_argument("--only", default="", help="systems, joined by commas; all unless given")
     parser.add_argument("--jobs", type=int, default=2, help="processes at a time, one thread each")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="a rehearsal: size tiny, a second, few images")
     parser.add_argument("--out", default=str(ROOT / "results"))
-    parser.add_argument("--work", default="", help="cohorts, runs and finished rows; OUT/families.work unless given")
-    parser.add_argument("--docs", default="", help="write the page of the documentation here")
+    parser.add_argument("--work", default="", help="cohorts, runs, finished rows; build/families, or OUT/families.work")
+    parser.add_argument("--docs", default="", help="the page of the documentation; none in a rehearsal unless given")
     options = parser.parse_args()
-    options.work = options.work or str(Path(options.out) / "families.work")
+    usual = Path(options.out) == ROOT / "results"
+    options.work = options.work or str(ROOT / "build" / "families" if usual else Path(options.out) / "families.work")
     if options.quick:
         options.seconds, options.count, options.subjects = 1.0, 16, 12
+    elif not options.docs:
+        options.docs = str(ROOT / "docs" / "explanation" / "families.md")
     return options
 
 
@@ -117,7 +121,7 @@ def _jobs(tasks: list[str], options: argparse.Namespace, work: Path) -> dict[str
         for name in chosen:
             jobs[f"{task}.{name}"] = Job(
                 name, "tiny" if options.quick else "cpu", str(cohort), TASKS[task].changes, options.seconds,
-                options.count, options.seed, str(work / "runs" / f"{task}.{name}"),
+                options.count, options.draw_seconds, options.seed, str(work / "runs" / f"{task}.{name}"),
             )  # fmt: skip
     return jobs
 

@@ -38,42 +38,47 @@ def page(about: Mapping[str, Any], rows: Rows, sheets: Mapping[str, str]) -> str
 
 
 def explanation(about: Mapping[str, Any], rows: Rows, sheets: Mapping[str, str]) -> str:
-    """docs/explanation/families.md."""
-    budget = f"{about['seconds']:g} CPU seconds"
-    lines = [
-        "# Which family to pick",
-        "",
-        "Written by `benchmarks/families.py` from [its table](../../results/families.md): each system trains for "
-        f"{budget} on one thread and draws {about['count']} images of 64 x 64 pixels, which are judged against "
-        "held-out patients. The brains are simulated. With more time the order can change: a small budget favours what "
-        "learns quickly.",
-        "",
-    ]
+    """docs/explanation/families.md; without rows it says that nothing has been measured yet."""
+    lines = ["# Which family to pick", ""]
+    if not rows:
+        lines += ["Not measured yet: `python benchmarks/families.py` writes this page.", ""]
+    else:
+        lines += [
+            "Written by `benchmarks/families.py` from [its table](../../results/families.md): each system trains for "
+            f"{about['seconds']:g} CPU seconds on one thread and draws {about['count']} images of 64 x 64 pixels, "
+            "which are judged against held-out patients. The brains are simulated. With more time the order can "
+            "change: a small budget favours what learns quickly.",
+            "",
+        ]
     for task, title in about["tasks"].items():
         lines += [f"## {title}", "", *_advice(task, rows)]
         best = _ranked(task, rows)[:1]
-        lines += [f"![{name.partition('.')[2]}: samples]({sheets[name]})\n" for name in best if name in sheets]
+        lines += [f"![{_short(name)}: samples]({sheets[name]})\n" for name in best if name in sheets]
     lines += [
         "## How to read this",
         "",
-        "- A Gaussian fitted on the training images needs no network. A family that does "
-        "not beat it in both feature spaces has not learned enough to be used.",
+        "- A Gaussian fitted on the training images needs no network. A family that does not beat it in both feature",
+        "  spaces has not learned enough to be used.",
         "- Training images shown again are the bound that a faithful generator reaches; they are copies.",
         "- Bits per voxel rank families by the density of real test images, not by the look of what they draw.",
-        "- None of these numbers is a reader's opinion: [look at the sheets](../../results/families.md).",
+        "- None of these numbers is a reader's opinion: look at the sheets.",
+        "",
+        "[Synthesise images](../how-to/synthesise.md) says how to train one of them.",
     ]
     return "\n".join(lines) + "\n"
 
 
 def _task(task: str, title: str, rows: Rows, sheets: Mapping[str, str]) -> list[str]:
     ranked, failed = _ranked(task, rows), [n for n in rows if n.startswith(f"{task}.") and rows[n]["error"]]
-    head = ["system", "family", "steps", *(name for name, _, _ in _COLUMNS)]
+    head = ["system", "family", "steps", "images", *(name for name, _, _ in _COLUMNS)]
     lines = [f"## {title}", "", _bar(head), _bar(["---"] * len(head))]
     for name in ranked:
         row = rows[name]
-        lines.append(_bar([name.partition(".")[2], row["family"], str(row["steps"]), *_cells(row, "synthetic")]))
+        lines.append(
+            _bar([name.partition(".")[2], row["family"], str(row["steps"]), _drawn(row), *_cells(row, "synthetic")])
+        )
     for arm in _BASELINES if ranked else ():
-        lines.append(_bar([f"*{arm}*", "", "", *_cells(rows[ranked[0]], arm)]))
+        lines.append(_bar([f"*{arm}*", "", "", "", *_cells(rows[ranked[0]], arm)]))
     lines += [
         "",
         "FD: Frechet distance at equal n, mean over ten splits of the test patients [smallest to largest]. FD∞: "
@@ -124,6 +129,11 @@ def _advice(task: str, rows: Rows) -> list[str]:
     return [*(f"- {sentence}" for sentence in said), ""]
 
 
+def _drawn(row: Mapping[str, Any]) -> str:
+    one = _find(row, "cpu_seconds_per_image", "", "synthetic")
+    return str(one["n"]) if one else ""
+
+
 def _ranked(task: str, rows: Rows) -> list[str]:
     names = [name for name in rows if name.startswith(f"{task}.") and not rows[name]["error"]]
 
@@ -166,9 +176,10 @@ def _cells(row: Mapping[str, Any], arm: str) -> list[str]:
             cells.append("")
             continue
         scale = 100 if metric == "copies" else 1
-        text = _text(scale * one["estimate"])
-        spread = metric in ("fd_equal_n", "copies", "bits_per_dimension") and one["low"] is not None
-        cells.append(f"{text} [{_text(scale * one['low'])} to {_text(scale * one['high'])}]" if spread else text)
+        text, low, high = _text(scale * one["estimate"]), one["low"], one["high"]
+        if metric in ("fd_equal_n", "copies", "bits_per_dimension") and low is not None and high is not None:
+            text += f" [{_text(scale * low)} to {_text(scale * high)}]"
+        cells.append(text)
     return cells
 
 

@@ -32,7 +32,10 @@ _NEVER = 10**9
 
 @dataclass(frozen=True)
 class Job:
-    """A row: system, size, cohort, --set changes, CPU seconds of training, images to draw, seed, folder of the run."""
+    """A row: system, size, cohort, --set changes, CPU seconds of training, images to draw, seed, folder of the run.
+
+    draw_seconds: CPU seconds that drawing may take; a slow sampler draws fewer images, 16 at least.
+    """
 
     system: str
     size: str
@@ -40,6 +43,7 @@ class Job:
     changes: dict[str, str]
     seconds: float
     count: int
+    draw_seconds: float
     seed: int
     run: str
 
@@ -62,7 +66,11 @@ def work(job: Job) -> dict[str, Any]:
         fabric, cohort = launched_fabric(), folder.cohort()
         torch.set_num_threads(1)
         asked = wishes(synthesis(recipe), cohort, ())
-        draw_images(recipe, folder, fabric, asked, count=-(-job.count // len(asked)), seed=job.seed)
+        each = -(-job.count // len(asked))
+        draw_images(recipe, folder, fabric, asked, count=min(each, 16 // len(asked)), seed=job.seed)
+        per_image = folder.record()["drawn"]["cpu_seconds_per_image"]
+        most = max(16, int(job.draw_seconds / max(per_image, 1e-9))) // len(asked)
+        draw_images(recipe, folder, fabric, asked, count=min(each, most), seed=job.seed)
         measures = judge(recipe, folder, cohort)
     except RadloomError as error:
         return {"error": str(error)}

@@ -53,9 +53,10 @@ def main() -> None:
     except RadloomError as error:
         sys.exit(f"generator.py: {error}")
     out = Path(options.out)
+    # the page first: it names the commit, which a table in the checkout would make look changed
+    text = page(rows, command=_command(), rehearsal=_rehearsal(options), shape=options.shape, subjects=options.subjects)
     with whole_file(out / "generator.csv") as temporary:
         pandas.DataFrame(rows).to_csv(temporary, index=False)
-    text = page(rows, command=_command(), rehearsal=_rehearsal(options), shape=options.shape, subjects=options.subjects)
     write_text(out / "generator.md", text)
     print(text)
     failed = [row["contender"] for row in rows if row["error"]]

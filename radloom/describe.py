@@ -16,7 +16,8 @@ def description(system: System) -> dict[str, Any]:
     }
     return {
         "name": system.name, "title": system.title, "cite": asdict(system.cite), "claim": system.claim,
-        "target": system.task.target, "inputs": system.task.inputs, "study": system.study, "sizes": sizes,
+        "family": system.family, "target": system.task.target, "inputs": system.task.inputs, "study": system.study,
+        "sizes": sizes,
         "paper": [asdict(figure) for figure in system.paper], "deviations": system.deviations,
     }  # fmt: skip
 
@@ -28,7 +29,8 @@ def described(system: System) -> str:
         system.title, "",
         f"  publication  {cite.authors} {cite.venue}, {cite.year}",
         f"  draws        {', '.join(task.target)}",
-        f"  from         {', '.join(task.inputs)}",
+        f"  from         {', '.join(task.inputs) or 'noise, and labels with --set condition=label.NAME'}",
+        f"  family       {system.family}",
         f"  claim        {system.claim}",
         f"  study        {system.study or 'none'}",
         "", "sizes",

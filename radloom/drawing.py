@@ -140,7 +140,7 @@ def _wanted(conditions: Sequence[Condition], text: str) -> Wish:
     pairs = {name: value for name, _, value in parts}
     if set(pairs) != {one.column for one in conditions}:
         raise RadloomError(f"--condition {text} cannot be read",
-                           expected=",".join(f"{one.column}=..." for one in conditions))  # fmt: skip
+                           expected=",".join(f"{one.column}=VALUE" for one in conditions))  # fmt: skip
     codes = tuple(one.code(pairs[one.column]) for one in conditions)
     return Wish(_name(conditions, codes), (codes,))
 

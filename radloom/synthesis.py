@@ -116,6 +116,14 @@ class Synthesis:
         label = labels.flatten(2)[..., 0] if self.condition else None
         return x, Given(label=label, mask=region > 0.5)
 
+    def made_up(self, shape: tuple[int, ...], rng: torch.Generator) -> torch.Tensor:
+        """Cuts (b, targets + labels + region, *s) for a rehearsal, with labels that there may be; shape: (b, *s)."""
+        cut = torch.rand((shape[0], len(self.keys) + 1, *shape[1:]), generator=rng)
+        for i, one in enumerate(self.condition, start=len(self.target)):
+            choices = len(one.classes) or 2  # before the cohort is known, two
+            cut[:, i] = torch.randint(choices, (shape[0], *(1,) * (len(shape) - 1)), generator=rng)
+        return cut
+
     def intensity(self, x: np.ndarray, key: str) -> np.ndarray:
         """Drawn values (-1 to 1) in brain medians, or in the files' own intensities where scaling is "window"."""
         low, high = self.window[self.target.index(key)]

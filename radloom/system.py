@@ -79,6 +79,10 @@ class Task:
         image, x, region = cut.split([len(self.inputs), len(self.target), 1], dim=1)
         return x, Given(image=image, mask=region > 0.5)
 
+    def made_up(self, shape: tuple[int, ...], rng: torch.Generator) -> torch.Tensor:
+        """Cuts (b, inputs + targets + region, *s) for a rehearsal; shape: (b, *s)."""
+        return torch.rand((shape[0], len(self.keys) + 1, *shape[1:]), generator=rng)
+
     @property
     def keys(self) -> tuple[str, ...]:
         """Inputs, then targets: the channels of a stored case."""

@@ -21,8 +21,8 @@ def sheet(
 ) -> UInt8[np.ndarray, "rows columns"]:  # fmt: skip
     """The planes row by row, each enlarged by whole pixels; `mark` is written above. Planes have one shape.
 
-    >>> sheet([np.zeros((4, 6)), np.ones((4, 6))], (0, 1), columns=2, mark="").shape
-    (116, 134)
+    >>> sheet([np.zeros((4, 6)), np.ones((4, 6))], (0.0, 1.0), columns=2, mark="").shape
+    (116, 132)
     """
     if not planes:
         raise RadloomError("a sheet of no images", expected="one image or more")

@@ -30,11 +30,10 @@ class Bridge(Model):
     At time t, x_t = (1 - t) x0 + t source + scale sqrt(t (1 - t)) n: the target at 0, the source itself at 1 and noise
     of at most scale / 2 between them, which pays where source and target are alike. I2SB's schedule and the one of
     Li et al. 2023 (BBDM) are this bridge with other clocks.
-    network: (x_t, noise, given) -> answer of x's shape, x_t scaled to about unit variance, noise (b,) ln(scale
-    sqrt(t)) / 4; it must see the source (conditions.image_maps), or the draws belong to x_t alone. prediction: what
-    the answer means, with alpha = 1 and sigma = scale sqrt(t), x_t = x0 + sigma n': predictions.noise is I2SB's loss
-    (eq. 12). source: the image to start from, of x's shape. times: falling from 1 to 0, such as even_in_root.
-    sampler, guides, dropout and
+    network: (x_t, noise, given) -> answer of x's shape, x_t scaled to about unit variance, noise (b,) ln(scale sqrt(t))
+    / 4; it must see the source (conditions.image_maps), or the draws belong to x_t alone. prediction: what the answer
+    means, with alpha = 1 and sigma = scale sqrt(t), x_t = x0 + sigma n': predictions.noise is I2SB's loss. source: the
+    image to start from, of x's shape. times: falling from 1 to 0, such as even_in_root. sampler, guides, dropout and
     spread as in Diffusion; the source is never dropped from the walk.
     """
 
@@ -121,7 +120,7 @@ def walk(eta: float) -> BridgeSampler:
 
     With n the noise that x_t implies for the denoised x0, the step from t to s is x_s = (1 - s) x0 + s source +
     sqrt(scale**2 s (1 - s) - r**2) n + r z, r = eta scale sqrt(s (1 - s / t)) (Zheng et al. 2025, DBIM). At eta 1 it
-    is the bridge between x0 and x_t, which I2SB draws (Liu et al. 2023, eq. 4). At any eta the step away from the
+    is the bridge between x0 and x_t, which I2SB draws (Liu et al. 2023). At any eta the step away from the
     source is noise alone, for no image but the source implies any; eta 0 is deterministic from there on.
     """
     if not 0 <= eta <= 1:

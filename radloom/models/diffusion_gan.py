@@ -58,7 +58,7 @@ class Diffused(nn.Module):
 
     def _refill(self, seed: int) -> None:
         longest = self.shortest + round(float(self.feedback.p) * (LONGEST - self.shortest))
-        weights = torch.arange(1, longest + 1, dtype=torch.float32)
+        weights = torch.arange(1, longest + 1, dtype=torch.float32, device="cpu")
         rng = torch.Generator().manual_seed(seed)
         drawn = 1 + torch.multinomial(weights, SLOTS // 2, replacement=True, generator=rng)
-        self.slots.copy_(torch.cat([torch.zeros(SLOTS // 2, dtype=torch.long), drawn]))
+        self.slots.copy_(torch.cat([torch.zeros(SLOTS // 2, dtype=torch.long, device="cpu"), drawn]))

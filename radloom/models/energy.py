@@ -60,8 +60,9 @@ class EnergyModel(Model):
     """An energy learned by contrastive divergence with a replay buffer (Du & Mordatch 2019).
 
     energy: (b, c, *s) -> (b,), such as networks.energies.ConvEnergy. shape: (c, *s) of the training images. buffer: how
-    many draws it keeps; a share `fresh` of the chains starts from noise, the others where earlier ones ended.
-    weight: alpha of E(x+)**2 + E(x-)**2, which keeps energies near 0. langevin: in training; draw: for `sample`, from
+    many draws it keeps; a share `fresh` of the chains starts from noise, the others where earlier ones ended. weight:
+    alpha of E(x+)**2 + E(x-)**2, which keeps energies near 0. The paper's 1 goes with its cold chains, a density proper
+    (deviation**2 = step) wants 0.01 or less: the term flattens it. langevin: in training; draw: for `sample`, from
     noise, None for the same with four times as many steps. What is given is not heard.
     """
 
@@ -86,12 +87,12 @@ class EnergyModel(Model):
         if x.shape[1:] != self.buffer.shape[1:]:
             raise RadloomError(f"images of {tuple(x.shape[1:])} for an energy model",
                                expected=str(tuple(self.buffer.shape[1:])))  # fmt: skip
-        own = streams(rng, len(x))
+        own = Streams((rng,))  # for the batch as one item: a stream for each would cost more than the energy
         places = torch.randint(len(self.buffer), (len(x),), generator=rng, device=x.device)
         new = torch.rand(len(x), generator=rng, device=x.device) < self.fresh
         new = new | (places >= self.filled)
-        begun = torch.where(_like(new, x), self.langevin.start(x, own), self.buffer[places])
-        fake = self.langevin(self.energy, begun, own)
+        begun = torch.where(_like(new, x), self.langevin.start(x[None], own)[0], self.buffer[places])
+        fake = self.langevin(lambda batch: self.energy(batch[0]), begun[None], own)[0]
         where = torch.where(places < self.filled, places, (self.filled + torch.arange(len(x), device=x.device)))
         self._ended = fake.detach(), where % len(self.buffer)
         real_energy, fake_energy = self.energy(x), self.energy(fake.detach())

@@ -33,7 +33,7 @@ class Feedback(nn.Module):
             raise RadloomError(f"feedback with target {target}, images {images}, every {every}, start {start}",
                                expected="a target between -1 and 1, counts from 1, a start from 0 to 1")  # fmt: skip
         self.target, self.images, self.every = target, images, every
-        self.register_buffer("p", torch.tensor(float(start)))
+        self.register_buffer("p", torch.tensor(float(start), device="cpu"))
         self.register_buffer("signs", torch.zeros(()))
         self.register_buffer("seen", torch.zeros(()))
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))

@@ -116,7 +116,7 @@ class GAN(Model):
         """A draw; what is given of images and masks is heard by networks with maps alone."""
         if tuple(shape[1:]) != tuple(self.generator.shape):
             raise RadloomError(f"a draw of {tuple(shape[1:])} from a GAN", expected=f"{self.generator.shape}")
-        return self._drawn(given, shape[0], streams(rng, shape[0]).normal, rng.device).float()
+        return self._drawn(given, shape[0], streams(rng, shape[0]).normal, rng.device)
 
     def trainable(self, turn: str) -> Iterator[nn.Parameter]:
         """The parameters of the turn's player."""
@@ -171,7 +171,8 @@ class GAN(Model):
         return {"total": game + penalty, "game": game.detach(), "path_length": self._length}
 
     def _drawn(self, given: Given, count: int, noise: Noise, device: torch.device) -> Tensor:
-        return self.generator(noise(torch.empty(count, self.generator.latent, device=device)), given, noise)
+        z = noise(torch.empty(count, self.generator.latent, device=device))
+        return self.generator(z, given, noise).float()
 
     def _seen(self, x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor | None]:
         return (x, None) if self.disguise is None else self.disguise(x, rng)

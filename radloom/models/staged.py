@@ -34,6 +34,7 @@ class Staged(Model):
         if first < 1:
             raise RadloomError(f"an autoencoder trained for {first} steps", expected="1 or more")
         self.latent, self.first = latent, first
+        autoencoder.requires_grad_(True)  # which Latent takes from an autoencoder that was trained before
         self._inner = (autoencoder,)  # not registered again: weights are saved under one name
         self.looked_at = min(_LOOKED_AT, first)
         for name in ("finished", "spread", "error", "variance"):

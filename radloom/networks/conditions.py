@@ -155,6 +155,19 @@ def image_maps(channels: int) -> Maps:
     return Maps(2 * channels, lambda given, x: _with_presence(given.image, channels, x, "image"))
 
 
+def position_maps(dims: int) -> Maps:
+    """Where each voxel lies, from -1 to 1 along each axis: convolutions alone do not know (Liu et al. 2018, CoordConv).
+
+    For images of one field of view, where anatomy has its place; a tile would not know its own.
+    """
+
+    def draw(given: Given, x: Tensor) -> Tensor:
+        axes = [torch.linspace(-1, 1, length, dtype=x.dtype, device=x.device) for length in x.shape[2:]]
+        return torch.stack(torch.meshgrid(*axes, indexing="ij")).expand(len(x), dims, *x.shape[2:])
+
+    return Maps(dims, draw)
+
+
 def mask_maps(channels: int) -> Maps:
     """The channels of given.mask likewise."""
     return Maps(2 * channels, lambda given, x: _with_presence(given.mask, channels, x, "mask"))

@@ -1,5 +1,7 @@
 """Networks from an image to one number, its energy, 2D and 3D; sampling from them lies in models.energy."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -50,17 +52,28 @@ class ConvEnergy(nn.Module):
 
 
 class VectorEnergy(nn.Module):
-    """E(x) of a few numbers, by layers of `width`: for points in the plane, and for an answer beside its question."""
+    """E(x) of a few numbers, by layers of `width`: for points in the plane, and for an answer beside its question.
 
-    def __init__(self, numbers: int, width: int, *, depth: int = 2) -> None:
+    scale: what the numbers are multiplied by first, `bend`: between the layers. The defaults are smooth; narrow modes
+    need about 1 / their width, and torch.tanh: on eight modes of deviation 0.15 on a circle of radius 1, no training
+    of the defaults came below a divergence of 0.25, with scale 4 and tanh it came to 0.03 (ours).
+    """
+
+    def __init__(
+        self, numbers: int, width: int, *, depth: int = 2, scale: float = 1.0,
+        bend: Callable[[Tensor], Tensor] = F.silu,
+    ) -> None:  # fmt: skip
         super().__init__()
+        if not 0 < scale < float("inf"):
+            raise RadloomError(f"an energy of numbers scaled by {scale}", expected="a number above 0")
         widths = [numbers, *[width] * depth]
         self.layers = nn.ModuleList(nn.Linear(widths[i], widths[i + 1]) for i in range(depth))
         self.head = nn.Linear(width, 1)
+        self.scale, self.bend = scale, bend
 
     def forward(self, x: Tensor) -> Float[Tensor, " b"]:
         """The energy of each item, all its numbers in one row."""
-        h = x.flatten(1)
+        h = self.scale * x.flatten(1)
         for layer in self.layers:
-            h = F.silu(layer(h))
+            h = self.bend(layer(h))
         return self.head(h)[:, 0]

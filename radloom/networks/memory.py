@@ -19,7 +19,7 @@ def kept(block: Callable[..., Tensor], *inputs: Tensor | None) -> Tensor:
 def recomputed(block: Callable[..., Tensor], *inputs: Tensor | None) -> Tensor:
     """The block's answer; its inputs alone stay, and the way back computes the rest anew (Chen et al. 2016).
 
-    Gradients are the same and memory is about that of one block; a training step takes about a third longer.
+    Gradients are the same, and what stays is one input a block; a training step costs up to one more pass forward.
     """
     if not torch.is_grad_enabled():
         return block(*inputs)

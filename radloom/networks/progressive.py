@@ -41,7 +41,7 @@ def faded(x: Float[Tensor, "b c *s"], stage: float, levels: int) -> Float[Tensor
     shape, spare = torch.Size(x.shape[2:]), levels - 1 - finest
     y = halved(layers.padded_to_multiple(x, 2 ** (levels - 1)), spare)
     if share < 1:
-        y = torch.lerp(_doubled(halved(y)), y, share)
+        y = _between(_doubled(halved(y)), y, share)
     return layers.cropped_to(_doubled(y, spare), shape)
 
 
@@ -89,7 +89,7 @@ class ProgressiveGenerator(nn.Module):
             x = pixel_norm(leaky(self.second[level](x)))
         image = self.images[finest](x)
         if share < 1:
-            image = torch.lerp(_doubled(self.images[finest - 1](before)), image, share)
+            image = _between(_doubled(self.images[finest - 1](before)), image, share)
         return layers.cropped_to(_doubled(image, self.levels - 1 - finest), torch.Size(self.shape[1:]))
 
     def _maps(self, given: Given, z: Tensor) -> Tensor | None:
@@ -135,7 +135,7 @@ class ProgressiveDiscriminator(nn.Module):
         for level in range(finest, 0, -1):
             h = halved(leaky(self.second[level - 1](leaky(self.first[level](h)))))
             if level == finest and share < 1:
-                h = torch.lerp(leaky(self.stems[finest - 1](halved(seen))), h, share)
+                h = _between(leaky(self.stems[finest - 1](halved(seen))), h, share)
         if self.group > 1:
             h = with_deviation(h, self.group)
         features = leaky(self.dense(leaky(self.first[0](h)).flatten(1)))
@@ -144,6 +144,10 @@ class ProgressiveDiscriminator(nn.Module):
             return answer
         known = pixel_norm(torch.stack([vector(given, len(x)) for vector in self.vectors]).sum(0))
         return (answer * known).sum(1, keepdim=True) / math.sqrt(answer.shape[1])
+
+
+def _between(coarse: Tensor, fine: Tensor, share: float) -> Tensor:
+    return coarse + share * (fine - coarse)  # lerp refuses two precisions, which autocast may give
 
 
 def _doubled(x: Tensor, times: int = 1) -> Tensor:

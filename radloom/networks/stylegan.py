@@ -121,12 +121,16 @@ class ModulatedConv(nn.Module):
 
 
 class ToImage(nn.Module):
-    """A modulated 1x1 convolution without demodulation, to an image's channels."""
+    """A modulated 1x1 convolution without demodulation, to an image's channels.
 
-    def __init__(self, dims: int, inputs: int, outputs: int, width: int) -> None:
+    cells: voxels of a patch for each channel. They begin alike, or a checkerboard would have to be unlearned first.
+    """
+
+    def __init__(self, dims: int, inputs: int, outputs: int, width: int, *, cells: int = 1) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs, *(1,) * dims))
-        self.bias = nn.Parameter(torch.zeros(outputs))
+        weight = torch.randn(outputs, inputs, *(1,) * dims)
+        self.weight = nn.Parameter(weight.repeat_interleave(cells, 0))
+        self.bias = nn.Parameter(torch.zeros(outputs * cells))
         self.style = EqualisedLinear(width, inputs, bias=1.0)
         self.scale = 1 / math.sqrt(inputs)
 
@@ -159,7 +163,6 @@ class StyleSynthesis2(nn.Module):
     ) -> None:
         super().__init__()
         self.shape, self.patch, self.styles = (outputs, *size), patch, 2 * len(channels)
-        cells = outputs * patch**dims
         coarse = tuple(-(-length // patch) for length in size)
         self.start = nn.Parameter(torch.randn(1, channels[0], *start_size(coarse, len(channels))))
         pairs = [(channels[0], channels[0])]
@@ -167,7 +170,7 @@ class StyleSynthesis2(nn.Module):
             pairs += [(before, after), (after, after)]
         self.convs = nn.ModuleList(ModulatedConv(dims, a, b, 3, width) for a, b in pairs)
         self.noises = nn.ModuleList(_Noisy(b) for _, b in pairs)
-        self.images = nn.ModuleList(ToImage(dims, c, cells, width) for c in channels)
+        self.images = nn.ModuleList(ToImage(dims, c, outputs, width, cells=patch**dims) for c in channels)
 
     def forward(self, w: Float[Tensor, "b n w"], noise: Noise) -> Float[Tensor, "b k *s"]:
         """The images of the styles."""

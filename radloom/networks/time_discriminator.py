@@ -36,7 +36,7 @@ class TimeDiscriminator(nn.Module):
 
     x holds the images to judge, channel by channel. channels: width at each level, the first at full resolution, each
     next at half of the one before. maps: laid beside x, as in DiffusionUNet. Residual blocks with the noise level
-    added, after Xiao et al. 2022 (appendix C), without their deviation across the batch: an item is judged alone.
+    added, after Xiao et al. 2022, without their deviation across the batch: an item is judged alone.
     """
 
     def __init__(self, dims: int, inputs: int, channels: tuple[int, ...], *, maps: Sequence[Maps] = ()) -> None:

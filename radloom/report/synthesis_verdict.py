@@ -43,6 +43,10 @@ def _verdict(target: str, outcomes: list[str], spaces: int) -> str:
     if set(outcomes) == {"better"}:
         return (f"{name}: the drawn images are nearer to those of held-out patients than draws from a Gaussian fitted "
                 f"on the training images, in {where}.")  # fmt: skip
+    if {"better", "worse"} <= set(outcomes):
+        return (f"{name}: the drawn images are nearer to those of held-out patients than draws from a Gaussian fitted "
+                "on the training images in one feature space and farther in the other; the model does not beat "
+                "it.")  # fmt: skip
     if "worse" in outcomes:
         return (f"{name}: the model does not beat a Gaussian fitted on the training images, which needs no network; "
                 "these images should not be used.")  # fmt: skip

@@ -26,7 +26,7 @@ def energy(
 
 
 _TINY = {"channels": (8, 16), "chain": 4, "drawn_chain": 8, "step": 10.0, "deviation": 0.005, "kept": 16}  # ours
-_CPU = {"channels": (32, 64, 96), "chain": 20, "drawn_chain": 200, "step": 20.0, "deviation": 0.01,
+_CPU = {"channels": (24, 48, 64), "chain": 10, "drawn_chain": 200, "step": 20.0, "deviation": 0.01,
         "kept": 1000}  # fmt: skip # ours
 _PAPER = {"channels": (128, 256, 256, 256), "chain": 60, "drawn_chain": 240, "step": 10.0, "deviation": 0.005,
           "kept": 10_000}  # fmt: skip
@@ -47,7 +47,7 @@ SYSTEM = System(
     sizes={
         ("tiny", 2): Size(energy, _TINY, Training(12, 4, (32, 32), learning_rate=1e-3)),
         ("tiny", 3): Size(energy, _TINY, Training(8, 2, (32, 32, 8), learning_rate=1e-3)),
-        ("cpu", 2): Size(energy, _CPU, Training(1000, 16, (64, 64), **_SCHEDULE)),
+        ("cpu", 2): Size(energy, _CPU, Training(1000, 8, (64, 64), **_SCHEDULE)),
         ("cpu", 3): Size(energy, {**_CPU, "kept": 100}, Training(200, 2, (48, 48, 16), **_SCHEDULE)),
         ("paper", 2): Size(energy, _PAPER, Training(100_000, 128, (32, 32), learning_rate=1e-4)),  # ours: the steps
     },

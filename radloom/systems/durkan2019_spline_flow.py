@@ -30,7 +30,7 @@ def spline_flow(
 
 
 _TINY = {"width": 8, "levels": 2, "steps_of_flow": 1, "bins": 4, "bound": 3.0, "temperature": 0.7}  # ours
-_CPU = {"width": 48, "levels": 4, "steps_of_flow": 4, "bins": 6, "bound": 3.0, "temperature": 0.7}  # ours
+_CPU = {"width": 32, "levels": 4, "steps_of_flow": 2, "bins": 6, "bound": 3.0, "temperature": 0.7}  # ours
 _PAPER = {"width": 96, "levels": 3, "steps_of_flow": 7, "bins": 4, "bound": 3.0, "temperature": 1.0}  # ours: the width
 _SCHEDULE = {"learning_rate": 1e-3, "betas": (0.9, 0.99), "warmup": 0.1, "decay_from": 0.5, "ema": 0.995}  # ours
 

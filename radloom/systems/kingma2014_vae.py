@@ -21,7 +21,7 @@ def vae(*, dims: int, task: Synthesis, channels: tuple[int, ...], latents: int, 
 
 
 _TINY = {"channels": (8, 8, 16, 16, 16), "latents": 8, "beta": 1.0}  # ours
-_CPU = {"channels": (32, 32, 64, 96, 128, 128), "latents": 64, "beta": 1.0}  # ours
+_CPU = {"channels": (24, 32, 48, 64, 96, 128), "latents": 64, "beta": 1.0}  # ours
 _PAPER = {"channels": (64, 64, 128, 128), "latents": 20, "beta": 1.0}  # ours but for the latents
 _SCHEDULE = {"learning_rate": 1e-3, "betas": (0.9, 0.99), "warmup": 0.02, "decay_from": 0.5, "ema": 0.995}  # ours
 
@@ -40,7 +40,7 @@ SYSTEM = System(
     sizes={
         ("tiny", 2): Size(vae, _TINY, Training(12, 4, (32, 32), learning_rate=1e-3)),
         ("tiny", 3): Size(vae, {**_TINY, "channels": (8, 8, 16)}, Training(8, 2, (32, 32, 8), learning_rate=1e-3)),
-        ("cpu", 2): Size(vae, _CPU, Training(2000, 16, (64, 64), **_SCHEDULE)),
+        ("cpu", 2): Size(vae, _CPU, Training(1800, 16, (64, 64), **_SCHEDULE)),
         ("cpu", 3): Size(vae, {**_CPU, "channels": (32, 32, 64, 96)}, Training(500, 2, (48, 48, 16), **_SCHEDULE)),
         ("paper", 2): Size(vae, _PAPER, Training(100_000, 100, (32, 32), learning_rate=1e-3)),  # ours: steps and rate
     },

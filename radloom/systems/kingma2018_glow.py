@@ -20,7 +20,7 @@ def glow_flow(*, dims: int, task: Synthesis, width: int, levels: int, steps_of_f
 
 
 _TINY = {"width": 8, "levels": 2, "steps_of_flow": 2, "temperature": 0.7}  # ours
-_CPU = {"width": 64, "levels": 4, "steps_of_flow": 6, "temperature": 0.7}  # ours but for the temperature
+_CPU = {"width": 48, "levels": 4, "steps_of_flow": 4, "temperature": 0.7}  # ours but for the temperature
 _PAPER = {"width": 512, "levels": 3, "steps_of_flow": 32, "temperature": 0.7}
 _SCHEDULE = {"learning_rate": 1e-3, "betas": (0.9, 0.99), "warmup": 0.1, "decay_from": 0.5, "ema": 0.995}  # ours
 

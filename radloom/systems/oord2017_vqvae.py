@@ -30,7 +30,7 @@ def vqvae(
 _TINY = {"channels": (8, 16), "codes": 16, "code_width": 4, "prior_width": 8, "prior_layers": 2, "autoencoder_steps": 6,
          "gate": 1e9}  # fmt: skip # ours
 _CPU = {"channels": (32, 64, 96), "codes": 128, "code_width": 16, "prior_width": 64, "prior_layers": 8,
-        "autoencoder_steps": 1500, "gate": 0.5}  # fmt: skip # ours
+        "autoencoder_steps": 600, "gate": 0.5}  # fmt: skip # ours
 _PAPER = {"channels": (256, 256), "codes": 512, "code_width": 64, "prior_width": 128, "prior_layers": 12,
           "autoencoder_steps": 250_000, "gate": 0.5}  # fmt: skip # ours: the prior, which the paper does not state
 _SCHEDULE = {"learning_rate": 1e-3, "betas": (0.9, 0.99), "warmup": 0.02, "decay_from": 0.7, "ema": 0.995}  # ours
@@ -50,7 +50,7 @@ SYSTEM = System(
     sizes={
         ("tiny", 2): Size(vqvae, _TINY, Training(12, 4, (32, 32), learning_rate=1e-3)),
         ("tiny", 3): Size(vqvae, {**_TINY, "autoencoder_steps": 4}, Training(8, 2, (32, 32, 8), learning_rate=1e-3)),
-        ("cpu", 2): Size(vqvae, _CPU, Training(3000, 16, (64, 64), **_SCHEDULE)),
+        ("cpu", 2): Size(vqvae, _CPU, Training(1200, 16, (64, 64), **_SCHEDULE)),
         ("cpu", 3): Size(vqvae, {**_CPU, "autoencoder_steps": 300}, Training(600, 2, (48, 48, 16), **_SCHEDULE)),
         ("paper", 2): Size(vqvae, _PAPER, Training(500_000, 128, (128, 128), learning_rate=2e-4)),
     },

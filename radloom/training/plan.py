@@ -52,9 +52,8 @@ def plan(recipe: Recipe, fabric: Fabric, *, seed: int = 0, rehearsals: int = 5) 
     is added what a checkpoint needs while it is written, see `_checkpoint_mb`.
     """
     trainer = new_trainer(recipe, fabric, seed, None)
-    channels = len(recipe.system.task.keys) + 1
-    shape = (recipe.training.batch, channels, *recipe.training.patch)
-    x, given = recipe.system.task.examples(torch.rand(shape, generator=torch.Generator().manual_seed(seed)))
+    task, rng = recipe.system.task, torch.Generator().manual_seed(seed)
+    x, given = task.examples(task.made_up((recipe.training.batch, *recipe.training.patch), rng))
     times = []
     for _ in range(2 + rehearsals):
         started = time.perf_counter()

@@ -1,5 +1,6 @@
 """Energy-based models, their products, and answers found by descent, against densities that are known."""
 
+import copy
 import math
 
 import pytest
@@ -136,6 +137,43 @@ def test_the_buffer_takes_the_ends_of_chains_after_the_step_and_chains_go_on_fro
     torch.testing.assert_close(model.buffer, first, rtol=0, atol=1e-6)  # a chain that stands still ends where it began
 
 
+def divergence(energy: nn.Module, edge: float = 2.0) -> float:
+    """KL(data || exp(-energy)) in nats on a grid over the square that the chains are kept in."""
+    ticks = torch.linspace(-edge, edge, 201, dtype=torch.float64)[:-1] + edge / 200
+    points = torch.cartesian_prod(ticks, ticks).float()[..., None, None]
+    with torch.no_grad():
+        right, found = ((-e(points)).double().log_softmax(0) for e in (Modes(), energy))
+    return float((right.exp() * (right - found)).sum())
+
+
+def eight_modes(count: int, seed: int) -> Tensor:
+    rng = torch_stream(seed, "data")
+    centres = RING[torch.randint(8, (count,), generator=rng)]
+    return (centres + WIDTH * torch.randn(count, 2, generator=rng))[..., None, None]
+
+
+def test_contrast_learns_the_density_of_eight_modes_and_langevin_from_noise_finds_them_all() -> None:
+    torch.manual_seed(0)
+    steps = 400
+    energy = VectorEnergy(2, 128, scale=4.0, bend=torch.tanh)
+    model = EnergyModel(energy, (2, 1, 1), langevin=fair(10, 0.01), buffer=2000, weight=0.003)
+    average = copy.deepcopy(energy).requires_grad_(False)
+    optimiser = torch.optim.Adam(model.parameters(), betas=(0.5, 0.99))
+    for step in range(steps):
+        optimiser.param_groups[0]["lr"] = 5e-3 * min(1.0, 2 * (1 - step / steps))
+        optimiser.zero_grad()
+        model.loss(eight_modes(256, step), NOTHING, rng=torch_stream(step))["total"].backward()
+        optimiser.step()
+        model.after_step()
+        keep = min(0.99, (1 + step) / (10 + step))  # the trainer's moving average
+        torch._foreach_lerp_(list(average.parameters()), list(energy.parameters()), 1 - keep)
+    assert divergence(average) < 0.1
+    points = drawn(average, (400, 2, 1, 1), fair(150, 0.01), torch_stream(0))
+    off, which = nearest(points)
+    assert torch.bincount(which[off < 3 * WIDTH], minlength=8).min() > 15  # 50 each if all were equal
+    assert float((off < 3 * WIDTH).double().mean()) > 0.9
+
+
 @pytest.mark.parametrize("dims", [2, 3])
 def test_the_convolutions_of_an_energy_have_unit_norm_and_its_reference_is_a_gaussian(dims: int) -> None:
     torch.manual_seed(0)
@@ -198,6 +236,7 @@ def test_what_makes_no_energy_model_is_refused() -> None:
         lambda: Langevin(steps=0), lambda: Langevin(step=float("nan")), lambda: Langevin(low=1.0, high=1.0),
         lambda: EnergyModel(Bowl(0, 1), (1,), langevin=Langevin(), buffer=0), lambda: Composed([], [], Langevin()),
         lambda: Composed([Bowl(0, 1)], [1.0, 2.0], Langevin()), lambda: ConvEnergy(2, 1, (4,), reference=0.0),
+        lambda: VectorEnergy(2, 4, scale=0.0),
         lambda: IREM(Squares(), given_image, steps=0), lambda: IREM(Squares(), given_image, step=0.0),
         lambda: given_image(NOTHING),
     ):  # fmt: skip

@@ -189,6 +189,19 @@ def test_each_layer_hears_its_own_style_and_fine_ones_change_less(name: str, dim
     assert (slope.abs().sum(2) > 0).all()
 
 
+@pytest.mark.parametrize(("dims", "size"), [(2, (16, 16)), (3, (8, 8, 8))])
+def test_the_voxels_of_a_patch_begin_alike(dims: int, size: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    synthesis = SYNTHESES["StyleGAN2, patches"](dims, size)
+    image = synthesis(normal(1, synthesis.styles, 6), silence)
+    corner = image[(..., *(slice(0, None, 2),) * dims)]
+    for axis in range(2, 2 + dims):
+        other = image.roll(-1, axis)[(..., *(slice(0, None, 2),) * dims)]
+        torch.testing.assert_close(corner, other)
+    assert float(corner[0, 0].detach().std()) > 0.1
+    assert not torch.allclose(corner[:, 0], corner[:, 1])
+
+
 def test_noise_is_silent_until_its_strength_is_learned() -> None:
     torch.manual_seed(0)
     synthesis = SYNTHESES["StyleGAN2"](2, (16, 16))

@@ -9,12 +9,19 @@ import torch
 from torch import Tensor
 
 from radloom.given import Given
-from radloom.models import paths, predictions, times
+from radloom.models import augmentation, diffusion_gan, paths, penalties, predictions, times
+from radloom.models.adversarial_diffusion import AdversarialDiffusion, large_steps
+from radloom.models.augmentation import Augmentation
+from radloom.models.bridge import Bridge, even_in_root, walk
 from radloom.models.closed_form import Constant, TrainingMean, Voxelwise
+from radloom.models.consistency import Consistency, Ladder
+from radloom.models.cyclegan import CycleGAN
 from radloom.models.diffusion import Diffusion
 from radloom.models.diffusion_flow import DiffusionFlow
+from radloom.models.diffusion_gan import Diffused
 from radloom.models.discrete import Levels, LogisticMixture, Softmax
 from radloom.models.energy import EnergyModel, Langevin
+from radloom.models.feedback import Feedback
 from radloom.models.flow import DenoisingFlow, Flow
 from radloom.models.gan import PairedGAN
 from radloom.models.improved_ddpm import ImprovedDDPM
@@ -22,9 +29,12 @@ from radloom.models.irem import IREM, given_image
 from radloom.models.latent import Latent, as_they_are
 from radloom.models.losses import GAMES, Term, l1
 from radloom.models.model import Batch, Model
+from radloom.models.noise_gan import GAN, Growth
+from radloom.models.penalties import PathLength, Unrolled
 from radloom.models.pixelcnn import PixelCNN
 from radloom.models.vae import VAE
 from radloom.models.vqvae import VQVAE, Codes
+from radloom.models.wavelet import Wavelet
 from radloom.models.wrappers import Independent, Route, Slicewise, Tiled
 from radloom.networks.autoencoder import Decoder, Encoder
 from radloom.networks.causal import GatedPixelCNN, PixelCNNPlusPlus
@@ -34,7 +44,11 @@ from radloom.networks.diffusion_unet import DiffusionUNet
 from radloom.networks.energies import ConvEnergy
 from radloom.networks.flows import Affine, Glow, Spline
 from radloom.networks.pix2pix import PatchDiscriminator
+from radloom.networks.progressive import ProgressiveDiscriminator, ProgressiveGenerator
+from radloom.networks.residual_discriminator import ResidualDiscriminator
 from radloom.networks.residual_unet import ResidualUNet
+from radloom.networks.stylegan import Mapping, StyleGenerator, StyleSynthesis, StyleSynthesis2
+from radloom.networks.time_discriminator import TimeDiscriminator
 from radloom.networks.voxelwise import VoxelwisePolynomial
 from radloom.random import torch_stream
 from radloom.samplers import grids, guidance, solvers, stochastic
@@ -85,6 +99,32 @@ DIFFUSIONS: dict[str, tuple[paths.Path, predictions.Prediction, times.Times, Sam
 }  # fmt: skip
 
 
+def adversarial_diffusion(dims: int) -> AdversarialDiffusion:
+    generator = DiffusionUNet(dims, TARGETS + 1, TARGETS, (16, 8), maps=(image_maps(INPUTS),), spade=mask_maps(1))
+    discriminator = TimeDiscriminator(dims, 2 * TARGETS, (4, 8), maps=(image_maps(INPUTS),))
+    return AdversarialDiffusion(
+        generator, discriminator, sigmas=large_steps(paths.variance_preserving(), 4), terms=(Term("l1", 10.0, l1),),
+        guides=(guidance.inside_region,), dropout=Dropout(("image",)),
+    )  # fmt: skip
+
+
+def bridge(dims: int) -> Bridge:
+    return Bridge(
+        denoiser(dims), predictions.preconditioned, times=even_in_root(3), sampler=walk(1.0),
+        guides=(guidance.inside_region,),
+    )  # fmt: skip
+
+
+def wavelet(dims: int) -> Wavelet:
+    k = 2**dims  # bands of each channel
+    network = DiffusionUNet(
+        dims, TARGETS * k, TARGETS * k, (16, 8), patch=1, maps=(image_maps(INPUTS * k),), spade=mask_maps(1)
+    )
+    sigmas = grids.karras(3, 0.02, 50.0)
+    inner = Diffusion(network, paths.cosine(), predictions.image, sampler=solvers.dpm_solver_2m, sigmas=sigmas)
+    return Wavelet(inner)
+
+
 def vae(dims: int) -> VAE:
     return VAE(Encoder(dims, TARGETS, 8, (8, 8)), Decoder(dims, 4, TARGETS, (8, 8)), 4)
 
@@ -128,12 +168,60 @@ def pixelcnn_plus_plus(dims: int) -> PixelCNN:
     return PixelCNN(dims, TARGETS, network, LogisticMixture(256, 2), Levels(256))
 
 
+def styled(dims: int, synthesis: type[StyleSynthesis] | type[StyleSynthesis2]) -> StyleGenerator:
+    return StyleGenerator(Mapping(4, 4), synthesis(dims, SHAPE[:dims], TARGETS, (8, 4), 4))
+
+
+def judge(dims: int, *, times: int = 0) -> ResidualDiscriminator:
+    return ResidualDiscriminator(dims, SHAPE[:dims], TARGETS, (8, 4), times=times, width=4 if times else 0)
+
+
+def progressive(dims: int, channels: tuple[int, ...]) -> tuple[ProgressiveGenerator, ProgressiveDiscriminator]:
+    return (ProgressiveGenerator(dims, SHAPE[:dims], TARGETS, channels, latent=4),
+            ProgressiveDiscriminator(dims, SHAPE[:dims], TARGETS, channels))  # fmt: skip
+
+
+def adversarial(dims: int, name: str) -> GAN:
+    r1, ahead = penalties.r1(1.0, every=2), Feedback(target=-0.5, images=20, every=2)  # p rises from the first steps on
+    if name == "StyleGAN":
+        both = (r1, penalties.r2(1.0, every=2))
+        return GAN(styled(dims, StyleSynthesis), judge(dims), game=GAMES["relativistic"], penalties=both)
+    if name == "StyleGAN2, ADA":
+        return GAN(styled(dims, StyleSynthesis2), judge(dims), game=GAMES["non_saturating"], penalties=(r1,),
+                   path_length=PathLength(every=2), disguise=Augmentation(augmentation.radiology(), ahead))  # fmt: skip
+    if name == "PGGAN":
+        wgan = (penalties.gradient_penalty(), penalties.drift())
+        return GAN(*progressive(dims, (8, 4)), game=GAMES["wasserstein"], penalties=wgan, growth=Growth(6, 4))
+    if name == "unrolled GAN":
+        return GAN(*progressive(dims, (8,)), game=GAMES["minimax"], unrolled=Unrolled(1))
+    return GAN(styled(dims, StyleSynthesis2), judge(dims, times=diffusion_gan.LONGEST), game=GAMES["non_saturating"],
+               disguise=Diffused(ahead))  # fmt: skip
+
+
+def cyclegan(dims: int) -> CycleGAN:
+    generators = (ResidualUNet(dims, INPUTS, TARGETS, (8,)), ResidualUNet(dims, TARGETS, INPUTS, (8,)))
+    judges = (
+        PatchDiscriminator(dims, TARGETS, width=4, halvings=1),
+        PatchDiscriminator(dims, INPUTS, width=4, halvings=1),
+    )
+    return CycleGAN(*generators, *judges, shapes=((TARGETS, *SHAPE[:dims]), (INPUTS, *SHAPE[:dims])), pool=3)
+
+
 MODELS: dict[str, Callable[[int], Model]] = {
     **{name: lambda dims, name=name: diffusion(dims, name) for name in DIFFUSIONS},
     "improved DDPM": lambda dims: ImprovedDDPM(denoiser(dims, 2 * TARGETS), paths.cosine(latest=0.9), draws=4),
     **{f"GAN, {game}": lambda dims, game=game: gan(dims, game=game) for game in GAMES},
     "GAN over a base": lambda dims: gan(dims, base=True),
     "no game": lambda dims: gan(dims, game="", base=True),
+    **{
+        name: lambda dims, name=name: adversarial(dims, name)
+        for name in ("StyleGAN", "StyleGAN2, ADA", "PGGAN", "unrolled GAN", "Diffusion-GAN")
+    },
+    "CycleGAN": cyclegan,
+    "adversarial diffusion": adversarial_diffusion,
+    "bridge": bridge,
+    "consistency": lambda dims: Consistency(denoiser(dims), Ladder(100), dropout=Dropout(("image",))),
+    "wavelet": wavelet,
     "VAE": vae,
     "VQ-VAE": vqvae,
     "VQ-VAE, prior": codes_with_a_prior,
@@ -160,11 +248,16 @@ DIMS = {"slicewise": (3,)}  # the others in 2D and 3D
 UNTRAINED = {"constant", "training mean", "cubic"}
 ONE_ANSWER = {
     *UNTRAINED, *(name for name in MODELS if name.startswith("GAN, ")), "GAN over a base", "no game", "IREM",
+    "CycleGAN",
     "independent", "tiled", "slicewise", "conte 2021, tiny",
 }  # fmt: skip
 CUT_OFF = {*DIFFUSIONS, *ONE_ANSWER} - {"IREM", "constant"}  # these draw 0 outside the region
+CONTESTED = {"StyleGAN", "StyleGAN2, ADA", "PGGAN", "unrolled GAN", "Diffusion-GAN", "CycleGAN"}  # by games above all
 NO_SAY = {  # parameters that ten steps do not hear of
     "IREM": {"energy.head.bias"},  # an energy's constant has no slope
+    "StyleGAN": {"discriminator.head.bias"},  # differences of scores have no constant
+    "GAN, wasserstein": {"discriminator.layers.5.bias"},  # nor here
+    "GAN, relativistic": {"discriminator.layers.5.bias"},
     "GAN, hinge": {"discriminator.layers.5.bias"},  # while no margin is kept, real and fake pull a constant alike
 }
 

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from radloom.compare.generated import judge
 from radloom.compare.measures import Findings, Measure
 from radloom.data.cohort import Cohort
-from radloom.drawing import Wish, wishes
+from radloom.drawing import Wish, synthesis, wishes
 from radloom.errors import RadloomError
 from radloom.files import read_json
 from radloom.io import read, write
@@ -104,13 +105,13 @@ def test_draw_refuses_what_the_system_cannot_hear(run: Path) -> None:
         drawn(folder, recipe, fabric, cases=["sub-0000"])
     with pytest.raises(RadloomError, match="no class of the training cases; expected one of 0, 1"):
         drawn(folder, recipe, fabric, count=1, conditions=["label.idh=2"])
-    with pytest.raises(RadloomError, match=r"expected label\.idh=\.\.\."):
+    with pytest.raises(RadloomError, match=r"expected label\.idh=VALUE"):
         drawn(folder, recipe, fabric, count=1, conditions=["label.age=2"])
 
 
 def test_wishes_without_a_condition_are_one_and_a_condition_is_refused(run: Path) -> None:
     folder, recipe = opened(run)
-    plain = recipe.system.task.changed({"condition": ""})[0]
+    plain = synthesis(recipe).changed({"condition": ""})[0]
     assert wishes(plain, folder.cohort(), ()) == [Wish("image", ((),))]
     with pytest.raises(RadloomError, match="trained without a condition"):
         wishes(plain, folder.cohort(), ["label.idh=1"])
@@ -149,6 +150,16 @@ def test_the_verdict_follows_the_splits_of_model_and_gaussian(low: float, high: 
     assert said in answer(found, "image.flair").sentences[0]
 
 
+def test_the_verdict_does_not_hide_that_two_spaces_disagree() -> None:
+    def other(one: Measure) -> Measure:
+        return replace(one, extractor="radiomic_frd_v0_2d, z-scored")
+
+    found = Findings([distance("synthetic", 0.1, 0.15), distance("gaussian", 0.2, 0.3),
+                      other(distance("synthetic", 0.4, 0.5)), other(distance("gaussian", 0.2, 0.3))])  # fmt: skip
+    said = answer(found, "image.flair").sentences[0]
+    assert "in one feature space and farther in the other; the model does not beat it" in said
+
+
 def test_radiographs_of_a_users_table_keep_their_intensities(tmp_path: Path) -> None:
     from PIL import Image
 
@@ -162,7 +173,7 @@ def test_radiographs_of_a_users_table_keep_their_intensities(tmp_path: Path) -> 
 
     changes = {"target": "image.xray", "condition": "label.age"}
     recipe = load(SYSTEM).resolve("tiny", 2, changes).fitted(Cohort.read(tmp_path))
-    task = recipe.system.task
+    task = synthesis(recipe)
     assert task.scaling == "window"
     assert task.window[0][0] == 0
     assert 250 < task.window[0][1] <= 255
