@@ -35,7 +35,7 @@ CROSSED_AT, CROSSED_COUNT = (10, 20), 48
 def main() -> None:
     """Trains, draws what is missing, judges and writes."""
     options = _options()
-    work, out = Path(options.work or Path(options.out) / "steps.work"), Path(options.out)
+    work, out = Path(options.work), Path(options.out)
     whole = Job(options.subjects, options.seconds, options.count, 1000, options.seed)
     job = QUICK if options.quick else whole
     torch.set_num_threads(1)
@@ -73,9 +73,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="a rehearsal: a second of training, few images")
     parser.add_argument("--out", default=str(ROOT / "results"))
-    parser.add_argument("--work", default="", help="cohort, network and finished draws; OUT/steps.work unless given")
+    parser.add_argument("--work", default="", help="cohort, network, finished draws; build/steps, or OUT/steps.work")
     parser.add_argument("--docs", default="", help="the documentation's folder, to write figure and section there")
-    return parser.parse_args()
+    options = parser.parse_args()
+    usual = Path(options.out) == ROOT / "results"
+    options.work = options.work or str(ROOT / "build" / "steps" if usual else Path(options.out) / "steps.work")
+    return options
 
 
 def budgets(one: Contender, allowed: tuple[int, ...], longest: int) -> list[int]:

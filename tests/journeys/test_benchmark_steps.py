@@ -68,9 +68,12 @@ def test_a_rehearsal_writes_page_figure_and_section_and_can_be_resumed(script, t
     assert "## How many steps" in section
     assert (tmp_path / "docs" / "images" / "steps.png").stat().st_size < 150_000
 
-    # finished draws are read, not drawn again: there is no model to draw with
+    # the network is not trained again, and finished draws are read: there is no model to draw with
     rounds, heun = script("steps_round"), script("steps_field").FIELD[0]
     job = rounds.Job(**{name: found["about"][name] for name in ("subjects", "seconds", "count", "longest", "seed")})
+    model, trained = rounds.network(job, tmp_path / "steps.work")
+    assert trained["steps"] == found["about"]["steps"]
+    assert sum(p.numel() for p in model.parameters()) == trained["parameters"]
     kept = rounds.drawn(None, heun, 8, job, tmp_path / "steps.work")
     assert kept.apart.mean() == rows["heun", 8]["apart"]
     assert kept.features.shape == (8, 44)
