@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 INK = "#808080"  # stands out from white and from black
+TOPS = (10.0, 300.0)  # of the axes: how far walks of two or three steps can miss is not shown
 COLOURS = {
     "heun": "#d1495b", "ancestral": "#a0744a", "euler": "#4a90d9", "ddim": "#7f8fa6", "midpoint": "#d97fb0",
     "dpm2m": "#2e9e6b", "unipc3": "#9467bd", "flow-euler": "#8f9a2e", "flow-midpoint": "#1a9bb0",
@@ -33,12 +34,12 @@ def figure(rows: Sequence[Row], about: Mapping[str, Any], place: Path) -> None:
     drawing = Figure(figsize=(10, 4.4), layout="constrained")
     FigureCanvasAgg(drawing)
     left, right = drawing.subplots(1, 2)
-    _lines(left, rows, about, LEFT, lambda row: row.frechet)
+    _lines(left, rows, about, LEFT, lambda row: row.frechet, TOPS[0])
     low, high = next(row.frechet_interval for row in rows if (row.name, row.allowed) == ("heun", about["longest"]))
     left.axhspan(low, high, color=INK, alpha=0.15, linewidth=0)
     left.set_title("Frechet distance to held-out patients", color=INK, fontsize=10)
     shorter = [row for row in rows if row.allowed < about["longest"]]
-    _lines(right, shorter, about, RIGHT, lambda row: 100 * row.apart)
+    _lines(right, shorter, about, RIGHT, lambda row: 100 * row.apart, TOPS[1])
     right.set_title("Off the same noise's end point, % of spread", color=INK, fontsize=10)
     place.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(place) as temporary:
@@ -46,7 +47,12 @@ def figure(rows: Sequence[Row], about: Mapping[str, Any], place: Path) -> None:
 
 
 def _lines(
-    axes: Axes, rows: Sequence[Row], about: Mapping[str, Any], names: Sequence[str], value: Callable[[Row], float]
+    axes: Axes,
+    rows: Sequence[Row],
+    about: Mapping[str, Any],
+    names: Sequence[str],
+    value: Callable[[Row], float],
+    top: float,
 ) -> None:
     axes.set(xscale="log", yscale="log")
     axes.set_xlabel("network evaluations", color=INK)
@@ -66,6 +72,11 @@ def _lines(
     axes.set_xlim(0.9, last * 12)
     ticks = [tick for tick in (1, 2, 5, 10, 20, 50, 100, 200, 1000) if tick <= last]
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.set_ylim(top=min(axes.get_ylim()[1], top))
+    low, high = axes.get_ylim()
+    levels = [first * 10.0**power for power in range(-6, 7) for first in (1, 2, 5)]
+    shown = [level for level in levels if low <= level <= high]
+    axes.set_yticks(shown, [f"{level:g}" for level in shown])
     axes.minorticks_off()
     axes.axvline(20, color=INK, linewidth=0.8, linestyle=":")
     axes.tick_params(colors=INK, labelsize=8)

@@ -66,9 +66,10 @@ def judged(
     for i, (name, allowed) in enumerate(order):
         last, draws = order.index((SDE if name in noisy else ODE, longest)), sets[name, allowed]
         kid = mmd2_interval(real, draws.features, patients_real=patients, rng=numpy_stream(seed, "kid"))
+        change, error = values[i] / values[last] - 1, (again[:, i] - again[:, last]).std(ddof=1) / values[last]
         rows.append(Row(
-            name, allowed, draws.evaluations, 1000 * draws.seconds, float(values[i]), _between(again[:, i]),
-            float(values[i] / values[last] - 1), _between((again[:, i] - again[:, last]) / values[last]),
+            name, allowed, draws.evaluations, 1000 * draws.seconds, float(values[i]),
+            _around(values[i], again[:, i].std(ddof=1)), float(change), _around(change, error),
             kid.value, _around(kid.value, kid.se), float(draws.apart.mean()),
             _around(float(draws.apart.mean()), float(draws.apart.std(ddof=1) / len(draws.apart) ** 0.5)),
         ))  # fmt: skip
@@ -98,10 +99,6 @@ def resampled(
     return found
 
 
-def _between(values: np.ndarray) -> tuple[float, float]:
-    low, high = np.percentile(values, [2.5, 97.5])
-    return float(low), float(high)
-
-
 def _around(value: float, error: float) -> tuple[float, float]:
-    return value - 1.96 * error, value + 1.96 * error
+    """The 95 % interval about the value itself: bootstraps lie above it, as every sample adds to a squared distance."""
+    return float(value - 1.96 * error), float(value + 1.96 * error)

@@ -106,7 +106,8 @@ def _few(about: Mapping[str, Any], rows: Sequence[Row], few: int) -> list[str]:
             f"{100 * row.apart:.2f} %" if _same_start(row) else "", f"{row.milliseconds:.1f}",
         ]))  # fmt: skip
     told = (
-        f"Brackets are 95 % intervals: {RESAMPLED} bootstraps of patients and draws, the same draws in every set. "
+        f"Brackets are 95 % intervals: 1.96 standard deviations of {RESAMPLED} bootstraps of patients and draws, the "
+        "same draws in every set. "
         f"As many real images of other patients are {about['floor']:.4f} apart on average. Solvers that add noise "
         f"are held against {_title(SDE)} with {about['longest']} evaluations, the others against {_title(ODE)}."
     )
