@@ -71,7 +71,7 @@ FAULTS = (
           "        self.layers",
           ("tests/analytic/test_pixelcnn.py::test_features_depend_on_all_voxels_before_and_on_none_after",)),
     Fault("latent that is not scaled back", "radloom/models/latent.py",
-          "return self._coder.decode(z / self.scale, shape[2:])", "return self._coder.decode(z, shape[2:])",
+          "return self.coder.decode(z / self.scale, shape[2:])", "return self.coder.decode(z, shape[2:])",
           (f"{AUTOENCODERS}::test_the_prior_sees_latents_of_unit_spread_and_the_decoder_gets_their_own_back",)),
 )  # fmt: skip
 

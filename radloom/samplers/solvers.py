@@ -38,7 +38,10 @@ def heun(denoise: Denoiser, x: Tensor, sigmas: Tensor, given: Given, rng: Stream
 
 
 def midpoint(denoise: Denoiser, x: Tensor, sigmas: Tensor, given: Given, rng: Streams) -> Tensor:
-    """The x at the last sigma by second-order steps with the slope at the geometric mean of the sigmas."""
+    """The x at the last sigma by second-order steps with the slope at the geometric mean of the sigmas.
+
+    Steps that quarter sigma or more throw x far off: from 80 to 0.002 take dozens of them, or another solver.
+    """
     for now, then in pairwise(sigmas):
         clean = denoise(x, now, given)
         if then > 0:  # d x / d log sigma = x - D, so that the middle is that of log sigma

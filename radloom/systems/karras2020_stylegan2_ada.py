@@ -61,7 +61,7 @@ SYSTEM = System(
     claim="Draws images nearer to those of held-out patients than a Gaussian fitted on the training images draws",
     deviations=(
         "Augmentation moves, turns, scales, stretches, and changes brightness and contrast; no hue and no flips.",
-        "No path-length penalty: on small images it costs more than it gives.",
+        "No path-length penalty (models/penalties.py has it).",
         "Convolutions that double or halve work at the lower resolution; at sizes tiny and cpu the finest one holds "
         "2 x 2 patches as channels.",
     ),

@@ -92,8 +92,7 @@ def test_mean_gradient_lies_in_the_parameters_own_memory_order(monkeypatch: pyte
     assert weight.grad is not None
     torch.testing.assert_close(weight.grad, 2 * gradient)
     assert weight.grad.stride() == weight.stride()
-    assert unused.grad is not None
-    assert not unused.grad.any()
+    assert unused.grad is None  # no process has one: the optimiser leaves the part alone
     before = weight.detach().clone()
     torch.optim.Adam([weight], 0.1, fused=True).step()
     torch.testing.assert_close(weight.detach() - before, -0.1 * gradient.sign(), rtol=1e-3, atol=1e-4)

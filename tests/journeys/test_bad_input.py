@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import nibabel as nib
@@ -350,7 +351,9 @@ def interrupted(process: subprocess.Popen) -> tuple[str, str]:
 def test_an_interrupted_draw_says_so_and_leaves_whole_images_alone(made, trained, tmp_path):
     run = Path(shutil.copytree(trained, tmp_path / "run"))
     command = [sys.executable, "-m", "radloom", "draw", run, "--draws", "5000"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # a shell that runs the tests in the background has its children ignore Ctrl-C
+    heeded = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heeded)
     wait_for(lambda: list(run.glob("samples/*.draw1.image.flair.json")))
     out, err = interrupted(process)
     assert (process.returncode, out) == (130, "")
