@@ -6,6 +6,7 @@ sigma of 0 is reached by Euler's step, x = D. Every path shares these coordinate
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import pairwise
 
 import torch
@@ -142,17 +143,27 @@ def _integral(nodes: list[Tensor], values: list[Tensor], start: Tensor, end: Ten
     places = (torch.stack(nodes).double() - start) / width
     powers = torch.vander(places, increasing=True)  # P(v) = sum_k c_k v^k with powers @ c = values, v in [0, 1]
     weights = torch.linalg.solve(powers.T, _moments(len(nodes), width.double()))
-    return torch.stack([weight * value for weight, value in zip(weights.to(values[0]), values, strict=True)]).sum(0)
+    total = torch.zeros_like(values[0])
+    for weight, value in zip(weights.tolist(), values, strict=True):
+        total.add_(value, alpha=weight)
+    return total
 
 
 def _moments(count: int, width: Tensor) -> Tensor:
     """The width * int_0^1 e^(width (v - 1)) v^k dv for k below count, by Gauss-Legendre, exact for small widths too."""
+    roots, weights = _gauss_legendre()
+    pieces = max(1, int(width.abs().ceil()))
+    edges = torch.linspace(0, 1, pieces + 1, dtype=torch.float64)
+    spots = (edges[:-1, None] + (roots + 1) / (2 * pieces)).flatten()
+    masses = (weights / (2 * pieces)).repeat(pieces)
+    growth = width.cpu() * (width.cpu() * (spots - 1)).exp() * masses
+    return (torch.vander(spots, count, increasing=True).T @ growth).to(width.device)
+
+
+@cache
+def _gauss_legendre() -> tuple[Tensor, Tensor]:
+    """Roots and weights of 16 points on [-1, 1]; working them out takes longer than a small network."""
     import numpy as np
 
     roots, weights = np.polynomial.legendre.leggauss(16)
-    pieces = max(1, int(width.abs().ceil()))
-    edges = torch.linspace(0, 1, pieces + 1, dtype=torch.float64)
-    spots = (edges[:-1, None] + (torch.from_numpy(roots) + 1) / (2 * pieces)).flatten()
-    masses = (torch.from_numpy(weights) / (2 * pieces)).repeat(pieces)
-    growth = width.cpu() * (width.cpu() * (spots - 1)).exp() * masses
-    return torch.stack([(growth * spots**k).sum() for k in range(count)]).to(width.device)
+    return torch.from_numpy(roots), torch.from_numpy(weights)
