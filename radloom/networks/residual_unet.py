@@ -14,7 +14,7 @@ class PositionNorm(nn.Module):
     """Layer normalisation of each position's channels (Ba et al. 2016; between convolutions, Liu et al. 2022).
 
     A group or instance norm takes its statistics over positions: a tile then answers otherwise than the whole volume
-    and a slice with a large tumour otherwise than its neighbour. Without any norm training diverges at 1e-3.
+    and a slice with a large tumour otherwise than its neighbour. Without any norm an earlier network diverged at 1e-3.
     """
 
     def __init__(self, channels: int) -> None:
@@ -32,8 +32,8 @@ Norm = Callable[[int], nn.Module]
 class ChannelNorm(nn.Module):
     """Instance normalisation with a gain and a shift for each channel (Ulyanov et al. 2016).
 
-    One image at a time through batch_norm: the same numbers as GroupNorm(channels, channels), which on a CPU takes two
-    to three times as long on tensors in channels_last.
+    One image at a time through batch_norm: the same numbers as GroupNorm(channels, channels), which on a CPU takes
+    about twice as long on tensors in channels_last.
     """
 
     def __init__(self, channels: int) -> None:
