@@ -16,7 +16,7 @@ def stylegan2_ada(
     *, dims: int, task: Synthesis, channels: tuple[int, ...], latent: int, width: int, gamma: float, every: int,
     target: float, images: int, stem: int,
 ) -> Model:  # fmt: skip
-    """StyleGAN2 with R1 (each `every` steps) and adaptive augmentation of changes that radiology can bear; unit 1 of images from -1 to 1."""
+    """StyleGAN2 with R1 each `every` steps, and augmentation that radiology can bear; unit 1 of images from -1 to 1."""
     count = len(task.target)
     mapping = Mapping(latent, width, vectors=task.heard(width))
     generator = StyleGenerator(mapping, StyleSynthesis2(dims, task.grid, count, channels, width, patch=stem))
@@ -31,8 +31,8 @@ _TINY = {"channels": (8, 8), "latent": 8, "width": 8, "gamma": 1.0, "every": 4, 
          "stem": 2}  # fmt: skip # ours
 _CPU = {"channels": (96, 96, 64, 48), "latent": 64, "width": 64, "gamma": 5.0, "every": 4, "target": 0.6,
         "images": 20_000, "stem": 2}  # fmt: skip # ours
-_PAPER = {"channels": (512, 512, 512, 512, 256, 128, 64), "latent": 512, "width": 512, "gamma": 10.0, "every": 16, "target": 0.6,
-          "images": 500_000, "stem": 1}  # fmt: skip
+_PAPER = {"channels": (512, 512, 512, 512, 256, 128, 64), "latent": 512, "width": 512, "gamma": 10.0, "every": 16,
+          "target": 0.6, "images": 500_000, "stem": 1}  # fmt: skip
 _SCHEDULE = {"learning_rate": 2.5e-3, "betas": (0.0, 0.99), "warmup": 0.02, "decay_from": 0.7, "ema": 0.995}  # ours
 
 SYSTEM = System(
