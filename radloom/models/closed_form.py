@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, final
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -78,6 +79,64 @@ class TrainingMean(Model):
         image = self.mean if fits else self.level[(..., *(None,) * (len(shape) - 2))]
         image = image.expand(shape)
         return image if given.mask is None else image * given.mask
+
+
+@final
+class Identity(Model):
+    """The given image itself, its first channels posing as the targets."""
+
+    def loss(self, x: Tensor, given: Given, *, turn: str, rng: torch.Generator) -> dict[str, Tensor]:
+        """The mean squared error of the given image."""
+        return {"total": (x - self.sample(given, tuple(x.shape), rng=rng)).square().mean()}
+
+    def sample(self, given: Given, shape: tuple[int, ...], *, rng: torch.Generator) -> Tensor:
+        """The given image's channels, the last one repeated where there are more targets."""
+        assert given.image is not None, "the identity is given an image"
+        channels = [min(i, given.image.shape[1] - 1) for i in range(shape[1])]
+        return given.image[:, channels]
+
+
+@final
+class Quantiles(Model):
+    """The given image with its grey levels moved to those that the targets have: histogram matching, without pairs.
+
+    A target's level at a quantile is the mean over the training images; so is the input's. In between: linear.
+    """
+
+    levels: Tensor
+
+    def __init__(self, targets: int, *, count: int = 101) -> None:
+        super().__init__()
+        self.register_buffer("levels", torch.zeros(2, targets, count))
+
+    def loss(self, x: Tensor, given: Given, *, turn: str, rng: torch.Generator) -> dict[str, Tensor]:
+        """The mean squared error of the matched image."""
+        return {"total": (x - self.sample(given, tuple(x.shape), rng=rng)).square().mean()}
+
+    def begin(self, batches: Callable[[], Iterable[Batch]]) -> None:
+        """Averages the quantiles of inputs and of targets over the training images, each by itself."""
+        total, images = torch.zeros_like(self.levels, dtype=torch.float64), 0
+        at = np.linspace(0, 1, self.levels.shape[2])
+        for batch in batches():
+            assert batch.given.image is not None, "histogram matching is given an image"
+            for image, x, region in zip(batch.given.image, batch.x, batch.region, strict=True):
+                inside = (region[0] > 0.5).numpy()
+                for i in range(len(x)):
+                    source = image[min(i, len(image) - 1)]
+                    total[0, i] += torch.from_numpy(np.quantile(source.numpy()[inside], at))
+                    total[1, i] += torch.from_numpy(np.quantile(x[i].numpy()[inside], at))
+                images += 1
+        self.levels = (total / max(images, 1)).float()
+
+    def sample(self, given: Given, shape: tuple[int, ...], *, rng: torch.Generator) -> Tensor:
+        """The given image through the curve of quantiles, inside given.mask."""
+        assert given.image is not None, "histogram matching is given an image"
+        matched = torch.empty(shape)
+        for i in range(shape[1]):
+            source = given.image[:, min(i, given.image.shape[1] - 1)].numpy()
+            curve = np.interp(source, self.levels[0, i].numpy(), self.levels[1, i].numpy())
+            matched[:, i] = torch.from_numpy(curve.astype(np.float32))
+        return matched if given.mask is None else matched * given.mask
 
 
 @final
