@@ -101,9 +101,9 @@ class Task:
         rest = dict(changes)
         target = named_columns(rest.pop("target", self.target), "image.")
         inputs = named_columns(rest.pop("inputs", self.inputs), "image.")
-        if not inputs or set(target) & set(inputs):
+        if set(target) & set(inputs):
             raise RadloomError(f"--set target={','.join(target)} --set inputs={','.join(inputs)}: nothing to translate",
-                               expected="targets that are not among the inputs, and at least one input")  # fmt: skip
+                               expected="targets that are not among the inputs")  # fmt: skip
         return replace(self, target=target, inputs=inputs), rest
 
     def choices(self) -> dict[str, str]:
