@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from radloom import io, systems
 from radloom.data.cohort import Cohort
@@ -101,7 +103,7 @@ def in_hu(brains: Path, folder: Path) -> Path:
     """The cohort with a T1 turned into something like a CT: air of -1000 HU, a skull of 900 where the T1 is dark."""
     task = Task(target=("image.ct",), inputs=("image.t2",))
     data = renamed(brains, replace(task, inputs=("image.t2", "image.t1")), folder)
-    table = pd.read_csv(data / "cohort.csv")
+    table: Any = pd.read_csv(data / "cohort.csv")
     paths = []
     for number, path in enumerate(table["image.t2"]):
         image = io.read(Path(path))
@@ -128,10 +130,8 @@ def test_a_ct_is_learned_written_and_judged_in_hounsfield_units(brains: Path, tm
     assert written.unit == "HU"
     assert written.voxels[0, 0, 0] == pytest.approx(-1000)
     evaluate(recipe, folder, cohort, [case])
-    table = Results.read(folder.results).table.query("metric == 'mae'")
-    assert set(table["region"]) == {"brain", "soft tissue", "bone", "tumour"} - (
-        {"tumour"} if "tumour" not in set(table["region"]) else set()
-    )
+    table: Any = Results.read(folder.results).table.query("metric == 'mae'")
+    assert set(table["region"]) >= {"brain", "soft tissue", "bone"}
     assert set(table["unit"]) == {"HU"}
     zero = table.query("arm == 'zero'").set_index("region")["value"]
     assert zero["bone"] == pytest.approx(1900)
@@ -150,8 +150,6 @@ def test_unpaired_systems_stand_beside_the_input_and_its_matched_histogram(brain
     training = cohort.where("train").ids
     models = fitted_baselines(task, stored(task, folder, cohort, ("train",)), training)
     prepared = task.read(cohort, training[0])
-    import torch
-
     given, shape = task.given(prepared), (1, 1, *prepared.region.shape)
     drawn = {name: models[name].sample(given, shape, rng=torch.Generator()).numpy()[0, 0] for name in models}
     np.testing.assert_array_equal(drawn["identity"], prepared.channels["image.t1"])
