@@ -98,7 +98,7 @@ def _write(
     """Writes each target in the training patients' typical scanner units, on the grid of the case's own files."""
     for key, voxels in zip(record["target"], drawn, strict=True):
         typical = record["scale"][key]
-        scale = Rescale(typical["offset"], typical["scale"])
+        scale = Rescale(typical["offset"], typical["scale"], typical["unit"])
         image = scale.inverse(replace(prepared.grid, voxels=voxels.astype(np.float32), unit="1"))
         stem = folder.path / "samples" / f"{prepared.case}.draw{number}.{key}"
         write(image.on_source_grid(), stem.with_name(stem.name + ".nii.gz"))
@@ -106,7 +106,7 @@ def _write(
             "synthetic": True, "system": record["system"], "run": folder.path.resolve().name,
             "case": prepared.case, "patient": prepared.patient,
             "draw": number, "key": key, "seed": seed, "condition": record["inputs"], "split_hash": record["split_hash"],
-            "weights_sha256": record["weights_sha256"], "unit": "1", "scale": typical,
+            "weights_sha256": record["weights_sha256"], "unit": typical["unit"], "scale": typical,
             "source": str(table),
         }  # fmt: skip
         write_json(stem.with_name(stem.name + ".json"), sidecar)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,7 +14,9 @@ from radloom.data.views import AxialSlices, Cubes, Prepared, View, prepare
 from radloom.errors import RadloomError
 from radloom.given import Given
 from radloom.models.model import Model
-from radloom.synthesis import Synthesis
+from radloom.synthesis import Synthesis, named_columns
+
+Pairing = Literal["paired", "unpaired"]
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,16 @@ def _bibtex_names(authors: str) -> str:
 
 @dataclass(frozen=True)
 class Task:
-    """Which entries are drawn from which: target and inputs are columns of the cohort table ("image.flair")."""
+    """Which entries are drawn from which: target and inputs are columns of the cohort table ("image.flair").
+
+    pairing: "unpaired" shows a training step targets and inputs of different patients. anatomy: what lies inside the
+    region that counts, for reports.
+    """
 
     target: tuple[str, ...]
     inputs: tuple[str, ...]
+    pairing: Pairing = "paired"
+    anatomy: str = "brain"
 
     @property
     def least(self) -> float:
@@ -89,12 +97,18 @@ class Task:
         return (*self.inputs, *self.target)
 
     def changed(self, changes: Mapping[str, Any]) -> tuple[Task, dict[str, Any]]:
-        """The task, which no setting changes, and all changes."""
-        return self, dict(changes)
+        """The task with target and inputs as named in the changes, and the changes that are left."""
+        rest = dict(changes)
+        target = named_columns(rest.pop("target", self.target), "image.")
+        inputs = named_columns(rest.pop("inputs", self.inputs), "image.")
+        if set(target) & set(inputs):
+            raise RadloomError(f"--set target={','.join(target)} --set inputs={','.join(inputs)}: nothing to translate",
+                               expected="targets that are not among the inputs")  # fmt: skip
+        return replace(self, target=target, inputs=inputs), rest
 
     def choices(self) -> dict[str, str]:
-        """What `changed` takes: nothing."""
-        return {}
+        """What `changed` takes, as it stands."""
+        return {"target": ",".join(self.target), "inputs": ",".join(self.inputs)}
 
     def on_grid(self, patch: tuple[int, ...]) -> Task:
         """The task itself: examples are cut from the images' own grid."""
@@ -105,16 +119,16 @@ class Task:
         return self
 
     def parts(self) -> dict[str, Any]:
-        """What a model is built for, beyond its settings: nothing."""
-        return {}
+        """What a model is built for, beyond its settings."""
+        return {"task": self}
 
     def record(self) -> dict[str, Any]:
-        """JSON-ready; beside target and inputs in run.json: nothing."""
-        return {}
+        """JSON-ready; beside target and inputs in run.json."""
+        return {"pairing": self.pairing, "anatomy": self.anatomy}
 
     def restored(self, record: Mapping[str, Any]) -> Task:
-        """The task itself."""
-        return self
+        """The task that run.json describes."""
+        return replace(self, target=tuple(record["target"]), inputs=tuple(record["inputs"]))
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,11 @@ class Source:
         """Rows about the whole case: the study's."""
         return where(self.table, "target", "")
 
+    @property
+    def anatomy(self) -> str:
+        """What lies inside the region that counts."""
+        return str(self.record.get("anatomy", "brain"))
+
     def patients(self) -> int:
         """Patients of the split in the results."""
         return len(set(self.table["patient"]))

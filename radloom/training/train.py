@@ -135,7 +135,8 @@ def record_scale(folder: RunFolder, task: Task | Synthesis, store: Store, cases:
     scales = {}
     for key in task.target:
         steps = [store.scales(case)[key] for case in cases]
-        scales[key] = {name: float(np.median([step[name] for step in steps])) for name in ("offset", "scale")}
+        middle = {name: float(np.median([step[name] for step in steps])) for name in ("offset", "scale")}
+        scales[key] = {**middle, "unit": steps[0]["unit"]}
     folder.update({"scale": scales})
 
 
