@@ -51,27 +51,48 @@ def masked_and_resampled(first: Tensor, second: Tensor, *, share: float, repeats
     at each level, while the rest is the input's (Lugmayr et al. 2022). map: |x - healthy| times the first map.
     """
     _falling(first)
-    _falling(second)
-    if not 0 < share < 1 or repeats < 1:
-        raise RadloomError(f"re-sampling {share} of the image {repeats} times", expected="0 < share < 1, 1 or more")
+    if not 0 < share < 1:
+        raise RadloomError(f"re-sampling {share} of the image", expected="a share between 0 and 1")
+    again = within_mask(second, repeats=repeats)
 
     def heal(denoise: Denoiser, x: Tensor, given: Given, rng: Streams) -> Healed:
         drawn = _inside(_back(denoise, x, first, given, rng), x, given)
         coarse = suspicion(x, drawn, given)
-        open_to_change = _grown(coarse > _quantile(coarse, given, 1 - share), 3)
-        z = drawn + float(second[0]) * rng.normal(x)
-        for now, then in pairwise(second):
-            for again in reversed(range(repeats)):
-                known = x + float(then) * rng.normal(x)
-                mean, deviation = posterior(z, denoise(z, now, given), now, then)
-                unknown = mean + deviation * rng.normal(x)
-                z = torch.where(open_to_change, unknown, known).float()
-                if again:  # back up to the level, so that both parts agree
-                    z = z + float((now**2 - then**2).sqrt()) * rng.normal(x)
-        healthy = _inside(z, x, given)
+        suspect = coarse > _quantile(coarse, given, 1 - share)
+        healthy = again(denoise, x, suspect, given, rng, drawn)
         return Healed(healthy, residual(x, healthy) * coarse)
 
     return heal
+
+
+Redraw = Callable[..., Tensor]  # (denoise, x, suspect, given, rng, start) -> x with what is suspect drawn anew
+
+
+def within_mask(sigmas: Tensor, *, repeats: int) -> Redraw:
+    """A mask, grown by a voxel, drawn anew along `sigmas`; the rest is the input's (Lugmayr et al. 2022, RePaint).
+
+    Each level is walked `repeats` times, so that both parts agree. start: what the masked part is noised from; 0, which
+    tells the draw nothing, unless given. Items without a mask come back as they are.
+    """
+    _falling(sigmas)
+    if repeats < 1:
+        raise RadloomError(f"re-sampling {repeats} times", expected="1 or more")
+
+    def redraw(
+        denoise: Denoiser, x: Tensor, suspect: Tensor, given: Given, rng: Streams, start: Tensor | None = None
+    ) -> Tensor:
+        mask = _largest(suspect.float(), 3) > 0
+        z = torch.where(mask, torch.zeros_like(x) if start is None else start, x) + float(sigmas[0]) * rng.normal(x)
+        for now, then in pairwise(sigmas):
+            for turn in reversed(range(repeats)):
+                mean, deviation = posterior(z, denoise(z, now, given), now, then)
+                known, unknown = x + float(then) * rng.normal(x), mean + deviation * rng.normal(x)
+                z = torch.where(mask, unknown, known).float()
+                if turn:  # back up to the level
+                    z = z + float((now**2 - then**2).sqrt()) * rng.normal(x)
+        return _inside(z, x, given)
+
+    return redraw
 
 
 def harmonised(sigmas: Tensor, at: tuple[float, ...], *, reach: int) -> Heal:
@@ -161,10 +182,6 @@ def _quantile(m: Tensor, given: Given, share: float) -> Tensor:
         inside = one if given.mask is None else one[given.mask[i] > 0]
         found.append(inside.flatten().quantile(share) if inside.numel() else one.new_zeros(()))
     return torch.stack(found).view(-1, *(1,) * (m.ndim - 1))
-
-
-def _grown(mask: Tensor, width: int) -> Tensor:
-    return _largest(mask.float(), width) > 0
 
 
 def _largest(m: Tensor, width: int) -> Tensor:

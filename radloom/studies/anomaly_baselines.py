@@ -96,7 +96,7 @@ def _neighbours(healthy: Slices, seed: int) -> Maps:
     memory = Neighbours(healthy.x.shape[1], _BANK)
     x, given = healthy.given(slice(None))
     assert given.mask is not None
-    memory.fit(x, given.mask, torch_stream(seed, "neighbours"))
+    memory.fit([(x, given.mask)], torch_stream(seed, "neighbours"))
 
     def distance(x: torch.Tensor, given: Given) -> torch.Tensor:
         assert given.mask is not None

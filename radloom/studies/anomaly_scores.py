@@ -100,7 +100,8 @@ def lesions(
     scale, rows = 128**2 / (truth.shape[1] * truth.shape[2]), []
     for number in np.flatnonzero(truth.any(axis=(1, 2))):
         labels = np.zeros(truth[number].shape, np.int32)
-        for one in range(1, int(ndimage.label(truth[number], np.ones((3, 3)), output=labels)) + 1):
+        ndimage.label(truth[number], np.ones((3, 3)), output=labels)
+        for one in range(1, int(labels.max()) + 1):
             inside = labels == one
             pixels = round(inside.sum() * scale)
             size = next(name for name, low, high in SIZES if low <= pixels <= high)
