@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -46,3 +47,11 @@ def test_help_says_how_to_run_it(script: str) -> None:
         [sys.executable, str(BENCHMARKS / script), "--help"], capture_output=True, text=True, check=True
     )
     assert "--quick" in done.stdout
+
+
+def test_the_time_of_a_volume_is_given_for_each_system(tmp_path: Path) -> None:
+    command = [sys.executable, str(BENCHMARKS / "volume.py"), "--quick", "--out", str(tmp_path)]
+    subprocess.run(command, capture_output=True, text=True, check=True)
+    page = (tmp_path / "volume.md").read_text()
+    assert "64x64x8" in page
+    assert len(re.findall(r"\| `\w+` \| [\d.]+ \| [\d.]+ \|", page)) == 2
