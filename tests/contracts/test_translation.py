@@ -51,7 +51,9 @@ def renamed(brains: Path, task: Task, folder: Path) -> Path:
 def test_every_translation_system_trains_draws_and_is_judged(
     name: str, dims: int, brains: Path, tmp_path: Path
 ) -> None:
-    data = renamed(brains, systems.load(name).task, tmp_path / "data")
+    task = systems.load(name).task
+    assert isinstance(task, Task)
+    data = renamed(brains, task, tmp_path / "data")
     order = Order(name, data, tmp_path / "run", "tiny", dims, 0, {"steps": "2"}, splits=("train", "test"))
     folder, recipe = started(order)
     fabric, cohort = hardware.launched_fabric(), folder.cohort()
