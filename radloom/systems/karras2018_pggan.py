@@ -23,7 +23,7 @@ def pggan(
 
 
 _TINY = {"channels": (8, 8), "latent": 8, "width": 8, "fade": 16, "stable": 8}  # ours
-_CPU = {"channels": (64, 64, 48, 24, 12), "latent": 64, "width": 32, "fade": 800, "stable": 400}  # ours
+_CPU = {"channels": (64, 64, 48, 24, 12), "latent": 64, "width": 32, "fade": 500, "stable": 300}  # ours
 _PAPER = {"channels": (512, 512, 512, 512, 256, 128, 64, 32, 16), "latent": 512, "width": 64, "fade": 600_000,
           "stable": 600_000}  # fmt: skip
 _SCHEDULE = {"learning_rate": 2e-3, "betas": (0.0, 0.99), "warmup": 0.02, "decay_from": 0.7, "ema": 0.995}  # ours
