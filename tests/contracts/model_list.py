@@ -33,6 +33,8 @@ from radloom.models.model import Batch, Model
 from radloom.models.noise_gan import GAN, Growth
 from radloom.models.penalties import PathLength, Unrolled
 from radloom.models.pixelcnn import PixelCNN
+from radloom.models.registration_gan import Jolt, RegistrationGAN
+from radloom.models.syndiff import SynDiff
 from radloom.models.vae import VAE
 from radloom.models.vqvae import VQVAE, Codes
 from radloom.models.wavelet import Wavelet
@@ -47,6 +49,7 @@ from radloom.networks.flows import Affine, Glow, Spline
 from radloom.networks.pix2pix import PatchDiscriminator
 from radloom.networks.progressive import ProgressiveDiscriminator, ProgressiveGenerator
 from radloom.networks.r3gan import R3Discriminator, R3Generator
+from radloom.networks.registration import RegistrationNet
 from radloom.networks.residual_discriminator import ResidualDiscriminator
 from radloom.networks.residual_unet import ResidualUNet
 from radloom.networks.stylegan import Mapping, StyleGenerator, StyleSynthesis, StyleSynthesis2
@@ -214,6 +217,24 @@ def cyclegan(dims: int) -> CycleGAN:
     return CycleGAN(*generators, *judges, shapes=((TARGETS, *SHAPE[:dims]), (INPUTS, *SHAPE[:dims])), pool=3)
 
 
+def syndiff(dims: int) -> SynDiff:
+    def chain(draws: int, sees: int) -> AdversarialDiffusion:
+        generator = DiffusionUNet(dims, draws + 1, draws, (8,), maps=(image_maps(sees),))
+        judge, sigmas = TimeDiscriminator(dims, 2 * draws, (4, 8)), large_steps(paths.variance_preserving(), 2)
+        return AdversarialDiffusion(generator, judge, sigmas=sigmas, terms=(Term("l1", 1.0, l1),))
+
+    translators = (ResidualUNet(dims, INPUTS, TARGETS, (8,)), ResidualUNet(dims, TARGETS, INPUTS, (8,)))
+    judges = (PatchDiscriminator(dims, count, width=4, halvings=1) for count in (TARGETS, INPUTS))
+    return SynDiff(chain(TARGETS, INPUTS), chain(INPUTS, TARGETS), *translators, *judges)
+
+
+def registration_gan(dims: int) -> RegistrationGAN:
+    judge = PatchDiscriminator(dims, TARGETS, width=4, halvings=1)
+    registration = RegistrationNet(dims, 2 * TARGETS, (4, 8), blocks=1)
+    return RegistrationGAN(ResidualUNet(dims, INPUTS, TARGETS, (8,)), judge, registration, adversarial_weight=0.1,
+                           jolt=Jolt())  # fmt: skip
+
+
 MODELS: dict[str, Callable[[int], Model]] = {
     **{name: lambda dims, name=name: diffusion(dims, name) for name in DIFFUSIONS},
     "improved DDPM": lambda dims: ImprovedDDPM(denoiser(dims, 2 * TARGETS), paths.cosine(latest=0.9), draws=4),
@@ -226,6 +247,8 @@ MODELS: dict[str, Callable[[int], Model]] = {
     },
     "CycleGAN": cyclegan,
     "adversarial diffusion": adversarial_diffusion,
+    "SynDiff": syndiff,
+    "registration GAN": registration_gan,
     "bridge": bridge,
     "consistency": lambda dims: Consistency(denoiser(dims), Ladder(100), dropout=Dropout(("image",))),
     "wavelet": wavelet,
@@ -256,10 +279,10 @@ DIMS = {"slicewise": (3,)}  # the others in 2D and 3D
 UNTRAINED = {"constant", "training mean", "cubic"}
 ONE_ANSWER = {
     *UNTRAINED, *(name for name in MODELS if name.startswith("GAN, ")), "GAN over a base", "no game", "IREM",
-    "CycleGAN",
+    "CycleGAN", "registration GAN",
     "independent", "tiled", "slicewise", "conte 2021, tiny",
 }  # fmt: skip
-CUT_OFF = {*DIFFUSIONS, *ONE_ANSWER} - {"IREM", "constant"}  # these draw 0 outside the region
+CUT_OFF = {*DIFFUSIONS, *ONE_ANSWER, "SynDiff"} - {"IREM", "constant"}  # these draw 0 outside the region
 CONTESTED = {
     "StyleGAN",
     "StyleGAN2, ADA",
@@ -268,6 +291,7 @@ CONTESTED = {
     "unrolled GAN",
     "Diffusion-GAN",
     "CycleGAN",
+    "SynDiff",
 }  # by games above all
 NO_SAY = {  # parameters that ten steps do not hear of
     "IREM": {"energy.head.bias"},  # an energy's constant has no slope
