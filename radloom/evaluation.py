@@ -11,9 +11,10 @@ import torch
 from jaxtyping import Bool, Float
 
 from radloom.data.cohort import Cohort, check_one_grid
+from radloom.data.transforms import Rescale
 from radloom.data.views import Prepared, Store
 from radloom.metrics import METRICS, Metric
-from radloom.models.closed_form import Constant, TrainingMean, Voxelwise
+from radloom.models.closed_form import Constant, Identity, Quantiles, TrainingMean, Voxelwise
 from radloom.models.model import Model
 from radloom.results import Results, Row
 from radloom.runfolder import RunFolder
@@ -23,13 +24,15 @@ from radloom.system import Recipe, Task, translation
 
 LESIONS = ("mask.tumour", "mask.lesion")  # the entries whose voxels are judged on their own as "tumour" and "lesion"
 BASELINES = ("zero", "mean", "linear", "cubic")
+_BONE, _AIR = 250.0, -400.0  # HU above and below (Emami et al. 2018)
 
 
 def fitted_baselines(task: Task, store: Store, training: Sequence[str]) -> dict[str, Model]:
     """What one does without a generator, by arm, fitted on the training patients.
 
     zero: a zero-filled channel. mean: the training mean. linear, cubic: the best polynomial of all inputs, voxel by
-    voxel, of degree 1 and 3 - all inputs, even where the model's own route sees fewer.
+    voxel, of degree 1 and 3 - all inputs, even where the model's own route sees fewer. A system that learns without
+    pairs also stands beside what needs none: the input itself, and its histogram matched to the targets'.
     """
     inputs, targets = len(task.inputs), len(task.target)
     models: dict[str, Model] = {
@@ -38,6 +41,8 @@ def fitted_baselines(task: Task, store: Store, training: Sequence[str]) -> dict[
         "linear": Voxelwise(inputs, targets, 1),
         "cubic": Voxelwise(inputs, targets, 3),
     }
+    if task.pairing == "unpaired":
+        models = {"identity": Identity(), "quantile": Quantiles(targets), **models}
     for model in models.values():
         model.begin(lambda: whole_volumes(task, store, training))
     return models
@@ -84,15 +89,36 @@ def _judged(recipe: Recipe, folder: RunFolder, cohort: Cohort, arms: Arms, case:
     task, record = translation(recipe), folder.record()
     split = cohort.case(case, task.target).split  # refuses a case without the real images
     prepared = task.read(cohort, case)
-    regions = {"brain": prepared.region, **_lesions(task, cohort, case, prepared.region)}
+    everywhere = {"brain": prepared.region, **_lesions(task, cohort, case, prepared.region)}
     for arm, images in arms.of(prepared):
         for key, image in zip(task.target, images, strict=True):
+            scale = prepared.scales[key]
             for name in recipe.system.metrics:
-                for region, inside in regions.items():
+                for region, inside in {**everywhere, **_tissues(prepared, key)}.items():
                     value = judged(METRICS[name], image, prepared.channels[key], inside, record["data_range"][key])
+                    factor, unit = _in_hu(METRICS[name].unit, scale)
                     yield Row(system=record["system"], run=folder.path.name, seed=record["seed"], case=case,
                               patient=prepared.patient, split=split, arm=arm, replaced="", target=key, region=region,
-                              metric=name, value=value, unit=METRICS[name].unit)  # fmt: skip
+                              metric=name, value=value * factor, unit=unit)  # fmt: skip
+
+
+def _in_hu(unit: str, scale: Rescale) -> tuple[float, str]:
+    """Factor and unit of a metric: errors of images in HU are told in HU."""
+    power = {"image": 1, "image^2": 2}.get(unit, 0)
+    if scale.source_unit != "HU" or not power:
+        return 1.0, unit
+    return scale.scale**power, "HU" if power == 1 else "HU^2"
+
+
+def _tissues(prepared: Prepared, key: str) -> dict[str, Bool[np.ndarray, "x y z"]]:
+    """Bone, air and the rest of a real CT, inside the region; nothing for other images or where a tissue is absent."""
+    scale = prepared.scales[key]
+    if scale.source_unit != "HU":
+        return {}
+    hu = prepared.channels[key] * scale.scale + scale.offset
+    bone, air = (hu > _BONE) & prepared.region, (hu < _AIR) & prepared.region
+    found = {"soft tissue": prepared.region & ~bone & ~air, "bone": bone, "air": air}
+    return {name: inside for name, inside in found.items() if inside.any()}
 
 
 def judged(

@@ -12,6 +12,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
+from radloom import studies
 from radloom.data.cohort import Cohort, table_path
 from radloom.data.provenance import refuse_other_source
 from radloom.errors import RadloomError
@@ -168,7 +169,7 @@ def _judge(folder: RunFolder, recipe: Recipe, cohort: Cohort, cases: list[str]) 
     if missing:
         say(f"study: skipped, {missing}")
     else:
-        say("study: train a reader on real images, then let it read every arm")
+        say(f"study: {recipe.system.study}")
         study(folder, recipe, cohort, recipe.system.study or "")
     forget(folder)
     write_next(folder, recipe)
@@ -181,31 +182,26 @@ def evaluated(folder: RunFolder, recipe: Recipe, cohort: Cohort, cases: Sequence
         from radloom.compare.generated import judge
 
         return len(judge(recipe, folder, cohort))
+    from radloom.checking import check
     from radloom.evaluation import evaluate
 
-    return len(evaluate(recipe, folder, cohort, cases).table)
+    rows = len(evaluate(recipe, folder, cohort, cases).table)
+    check(recipe, folder, cohort, cases)
+    return rows
 
 
 def study_needs(recipe: Recipe, cohort: Cohort) -> str | None:
     """Why the system's study cannot run on this cohort; None when it can."""
     if recipe.system.study is None:
         return "the system has no study"
-    from radloom.studies.replace import MASK
-
-    for split in ("train", "test"):
-        part = cohort.where(split)
-        if MASK not in part.table.columns or not all(part.path(case, MASK) for case in part.ids):
-            return f"not every {split} case has {MASK}"
-    return None
+    return studies.load(recipe.system.study).needs(recipe, cohort)
 
 
-def study(folder: RunFolder, recipe: Recipe, cohort: Cohort, name: str) -> dict[str, object]:
+def study(folder: RunFolder, recipe: Recipe, cohort: Cohort, name: str) -> dict[str, Any]:
     """The findings of the study of this name. Raises RadloomError when the system has no such study."""
     if name != recipe.system.study:
         raise RadloomError(f"{recipe.system.name} has no study {name}", expected=recipe.system.study or "no study")
-    from radloom.studies import replace as replacing
-
-    return {"replace": replacing.run}[name](recipe, folder, cohort)
+    return studies.load(name).run(recipe, folder, cohort)
 
 
 def write_next(folder: RunFolder, recipe: Recipe) -> None:

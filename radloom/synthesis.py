@@ -58,8 +58,8 @@ class Synthesis:
     def changed(self, changes: Mapping[str, Any]) -> tuple[Synthesis, dict[str, Any]]:
         """The task with target, condition and scaling as named in the changes, and the changes that are left."""
         rest = dict(changes)
-        target = _columns(rest.pop("target", self.target), "image.")
-        condition = _columns(rest.pop("condition", tuple(one.column for one in self.condition)), "label.")
+        target = named_columns(rest.pop("target", self.target), "image.")
+        condition = named_columns(rest.pop("condition", tuple(one.column for one in self.condition)), "label.")
         scaling = rest.pop("scaling", self.scaling)
         if scaling not in ("auto", "median", "window"):
             raise RadloomError(f"--set scaling={scaling} is unknown", expected="auto, median or window")
@@ -186,7 +186,8 @@ class Synthesis:
         return Resample(affine, shape).apply(image)
 
 
-def _columns(value: str | tuple[str, ...], start: str) -> tuple[str, ...]:
+def named_columns(value: str | tuple[str, ...], start: str) -> tuple[str, ...]:
+    """Columns of the cohort table from "image.t1,image.t2". Raises RadloomError where one does not start so."""
     names = tuple(filter(None, value.split(","))) if isinstance(value, str) else value
     wrong = [name for name in names if not name.startswith(start)]
     if wrong or (start == "image." and not names):

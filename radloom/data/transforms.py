@@ -189,6 +189,13 @@ def brain_median_scale(image: Image, mask: np.ndarray | None = None) -> Rescale:
     return Rescale(offset, scale)
 
 
+def network_scale(image: Image, mask: np.ndarray) -> Rescale:
+    """The rescaling to what networks see: HU in units of water (air 0, water 1), else units of the median."""
+    _check_finite(image)
+    scale = Rescale(-1000.0, 1000.0) if image.unit == "HU" else brain_median_scale(image, mask)
+    return replace(scale, source_unit=image.unit)
+
+
 def _exact_background(voxels: np.ndarray) -> float | None:
     """The exact value that is most frequent on the faces, if it fills over a fifth of the volume."""
     faces = [np.take(voxels, [0, -1], axis).ravel() for axis in range(3) if voxels.shape[axis] > 1]

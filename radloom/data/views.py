@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from radloom.data.cohort import check_one_grid
-from radloom.data.transforms import Rescale, brain_median_scale, foreground
+from radloom.data.transforms import Rescale, foreground, network_scale
 from radloom.errors import RadloomError
 from radloom.files import read_json, whole_file, write_json
 from radloom.types import Case, Image
@@ -19,7 +19,7 @@ from radloom.types import Case, Image
 
 @dataclass(frozen=True)
 class Prepared:
-    """A case as networks see it: every image in units of its own brain median, background 0.
+    """A case as networks see it: images in units of their own median, or of water for HU; background 0.
 
     channels: by key, (x, y, z) float32. region: voxels inside the head, found on the inputs alone.
     scales: by key, how to return to the source's intensities. grid: an image that carries the affine and history.
@@ -51,7 +51,7 @@ def prepare(case: Case, inputs: Sequence[str], targets: Sequence[str]) -> Prepar
     channels, scales = {}, {}
     for key in (*inputs, *targets):
         if key in case.images:
-            scales[key] = brain_median_scale(case.images[key], region)
+            scales[key] = network_scale(case.images[key], region)
             channels[key] = np.where(region, scales[key].apply(case.images[key]).voxels, 0).astype(np.float32)
     return Prepared(case.id, case.patient, channels, region, scales, case.images[inputs[0]])
 
@@ -65,14 +65,17 @@ class Store:
 
     def add(self, prepared: Prepared) -> None:
         """Writes a case, whole or not at all."""
-        scales = {key: {"offset": step.offset, "scale": step.scale} for key, step in prepared.scales.items()}
+        scales = {
+            key: {"offset": step.offset, "scale": step.scale, "unit": step.source_unit or "1"}
+            for key, step in prepared.scales.items()
+        }
         write_json(self.path(prepared.case).with_suffix(".json"), scales)
         array = np.concatenate([prepared.stack(self.keys), prepared.region[None].astype(np.float32)])
         with whole_file(self.path(prepared.case)) as temporary, temporary.open("wb") as file:  # last: it marks the case
             np.save(file, np.ascontiguousarray(array.transpose(3, 0, 1, 2)))
 
-    def scales(self, case: str) -> dict[str, dict[str, float]]:
-        """Offset and scale of each key, in the source's intensities."""
+    def scales(self, case: str) -> dict[str, dict[str, Any]]:
+        """Offset, scale and unit of each key, in the source's intensities."""
         return read_json(self.path(case).with_suffix(".json"))
 
     def path(self, case: str) -> Path:
@@ -103,10 +106,16 @@ class View(Protocol):
 
 @dataclass(frozen=True)
 class AxialSlices:
-    """Axial slices with more than `least` of their area inside the head, cropped at random to the patch (x, y)."""
+    """Axial slices with more than `least` of their area inside the head, cropped at random to the patch (x, y).
+
+    context: slices above and as many below whose first `inputs` channels follow the slice's own, nearest first; beyond
+    the volume's ends its last slice again.
+    """
 
     patch: tuple[int, int]
     least: float = 0.01
+    context: int = 0
+    inputs: int = 0
 
     def positions(self, store: Store, cases: Sequence[str]) -> list[tuple[str, int]]:
         """One for each slice that shows enough."""
@@ -116,12 +125,19 @@ class AxialSlices:
     def cut(self, store: Store, position: tuple[str, int], rng: np.random.Generator) -> Float[np.ndarray, "c x y"]:
         """The slice's patch."""
         case, z = position
-        return _random_crop(store.volume(case)[z], self.patch, rng)
+        return _random_crop(self._slab(store.volume(case), z), self.patch, rng)
 
     def centre(self, store: Store, case: str) -> Float[np.ndarray, "c x y"]:
         """The slice with most of the head."""
         volume = store.volume(case)
-        return np.array(volume[int(np.argmax(volume[:, -1].sum(axis=(1, 2))))])
+        return self._slab(volume, int(np.argmax(volume[:, -1].sum(axis=(1, 2)))))
+
+    def _slab(self, volume: Float[np.ndarray, "z c x y"], z: int) -> Float[np.ndarray, "d x y"]:
+        own = volume[z]
+        if not self.context:
+            return np.array(own)
+        beside = [volume[at, : self.inputs] for at in neighbours(z, len(volume), self.context)]
+        return np.concatenate([own[: self.inputs], *beside, own[self.inputs :]])
 
 
 @dataclass(frozen=True)
@@ -147,6 +163,11 @@ class Cubes:
     def centre(self, store: Store, case: str) -> Float[np.ndarray, "c x y z"]:
         """The cube in the middle."""
         return centred(store.volume(case).transpose(1, 2, 3, 0), self.patch)
+
+
+def neighbours(z: int, depth: int, context: int) -> list[int]:
+    """The slices around z in the order in which networks see them: z - 1, z + 1, z - 2, ..., kept inside the volume."""
+    return [min(max(z + sign * k, 0), depth - 1) for k in range(1, context + 1) for sign in (-1, 1)]
 
 
 def centred(array: np.ndarray, shape: Sequence[int]) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, final
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -78,6 +79,64 @@ class TrainingMean(Model):
         image = self.mean if fits else self.level[(..., *(None,) * (len(shape) - 2))]
         image = image.expand(shape)
         return image if given.mask is None else image * given.mask
+
+
+@final
+class Identity(Model):
+    """The given image itself, its first channels posing as the targets."""
+
+    def loss(self, x: Tensor, given: Given, *, turn: str, rng: torch.Generator) -> dict[str, Tensor]:
+        """The mean squared error of the given image."""
+        return {"total": (x - self.sample(given, tuple(x.shape), rng=rng)).square().mean()}
+
+    def sample(self, given: Given, shape: tuple[int, ...], *, rng: torch.Generator) -> Tensor:
+        """The given image's channels, the last one repeated where there are more targets."""
+        assert given.image is not None, "the identity is given an image"
+        channels = [min(i, given.image.shape[1] - 1) for i in range(shape[1])]
+        return given.image[:, channels]
+
+
+@final
+class Quantiles(Model):
+    """The given image with its grey levels moved to those that the targets have: histogram matching, without pairs.
+
+    A target's level at a quantile is the mean over the training images (Nyul & Udupa 1999, with every quantile a
+    landmark); the image's own levels at the same quantiles are moved there, in between linearly.
+    """
+
+    levels: Tensor
+
+    def __init__(self, targets: int, *, count: int = 101) -> None:
+        super().__init__()
+        self.register_buffer("levels", torch.zeros(targets, count))
+
+    def loss(self, x: Tensor, given: Given, *, turn: str, rng: torch.Generator) -> dict[str, Tensor]:
+        """The mean squared error of the matched image."""
+        return {"total": (x - self.sample(given, tuple(x.shape), rng=rng)).square().mean()}
+
+    def begin(self, batches: Callable[[], Iterable[Batch]]) -> None:
+        """Averages the targets' quantiles over the training images."""
+        total, images = torch.zeros_like(self.levels, dtype=torch.float64), 0
+        for batch in batches():
+            for x, region in zip(batch.x, batch.region, strict=True):
+                total += torch.stack([torch.from_numpy(self._own(channel, region[0])) for channel in x])
+                images += 1
+        self.levels = (total / max(images, 1)).float()
+
+    def sample(self, given: Given, shape: tuple[int, ...], *, rng: torch.Generator) -> Tensor:
+        """The given image through its own curve of quantiles, inside given.mask."""
+        assert given.image is not None, "histogram matching is given an image"
+        matched = torch.zeros(shape)
+        for place, image in enumerate(given.image):
+            region = torch.ones_like(image[0]) if given.mask is None else given.mask[place, 0]
+            for i in range(shape[1]):
+                source = image[min(i, len(image) - 1)]
+                curve = np.interp(source.numpy(), self._own(source, region), self.levels[i].numpy())
+                matched[place, i] = torch.from_numpy(curve.astype(np.float32)) * region
+        return matched
+
+    def _own(self, image: Tensor, region: Tensor) -> np.ndarray:
+        return np.quantile(image.numpy()[(region > 0.5).numpy()], np.linspace(0, 1, self.levels.shape[1]))
 
 
 @final

@@ -11,7 +11,7 @@ import numpy as np
 
 from radloom import io
 from radloom.data.cohort import Cohort
-from radloom.data.transforms import Rescale, brain_median_scale, foreground
+from radloom.data.transforms import Rescale, foreground, network_scale
 from radloom.errors import RadloomError
 from radloom.files import read_json
 from radloom.report import names, pictures
@@ -64,7 +64,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Gallery:
-    """The cases shown; the ends of the error colours, in units of the brain median; the labels of the outlines."""
+    """The cases shown; the ends of the error colours, in network units; the labels of the outlines."""
 
     cases: tuple[Shown, ...]
     limit: float
@@ -95,7 +95,7 @@ def gallery(source: Source, target: str) -> Gallery:
 
 @dataclass(frozen=True)
 class _Loaded:
-    """A case's images in units of the brain median, its masks by (arm, replaced), and what is shown of them."""
+    """A case's images in network units, its masks by (arm, replaced), and what is shown of them."""
 
     rank: str
     case: str
@@ -145,11 +145,11 @@ def _load(source: Source, cohort: Cohort, rank: str, case: str) -> _Loaded:
 
 
 def _scaled(image: Image, inside: np.ndarray) -> Image:
-    return brain_median_scale(image, inside).apply(image)
+    return network_scale(image, inside).apply(image)
 
 
 def _sample(folder: Path, case: str, key: str) -> Image:
-    """The model's first draw in units of the brain median, by the scale that its sidecar records."""
+    """The model's first draw in network units, by the scale that its sidecar records."""
     path = folder / "samples" / f"{case}.draw0.{key}.nii.gz"
     side: dict[str, Any] = read_json(path.with_name(path.name.removesuffix(".nii.gz") + ".json"))
     unit = side["scale"]

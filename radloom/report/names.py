@@ -11,6 +11,8 @@ _ENTRIES = {"t1": "T1", "t1c": "T1c", "t2": "T2", "flair": "FLAIR", "pd": "PD", 
 _ARMS = {
     "real": "all real",
     "model": "model",
+    "identity": "the input itself",
+    "quantile": "input, histogram matched",
     "cubic": "cubic voxel-wise map",
     "linear": "linear voxel-wise map",
     "mean": "training mean",
@@ -63,6 +65,11 @@ def short_arm(name: str) -> str:
     return arm(name).replace(" voxel-wise", "")
 
 
+def region(name: str, anatomy: str) -> str:
+    """The region in words: what results call "brain" is all of what lies inside the region that counts."""
+    return anatomy if name == "brain" else name
+
+
 def arm_order(name: str) -> tuple[int, str]:
     """A sort key: all-real, the model, the baselines from strong to weak, then any other."""
     known = list(_ARMS)
@@ -70,8 +77,8 @@ def arm_order(name: str) -> tuple[int, str]:
 
 
 def unit(text: str) -> str:
-    """The unit as written after a number; empty for a pure number. Images are judged in units of the brain median."""
-    return {"1": "", "image": "× brain median", "image^2": "× brain median²"}.get(text, text)
+    """The unit as written after a number; empty for a pure number. Images are judged in units of their own median."""
+    return {"1": "", "image": "× median", "image^2": "× median²", "HU^2": "HU²"}.get(text, text)
 
 
 def fixed(value: float, digits: int) -> str:

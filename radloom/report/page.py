@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from radloom import files
+from radloom.errors import RadloomError
 from radloom.report import figures, forest, names, pictures, tables, verdict
 from radloom.report.gallery import gallery
 from radloom.report.source import Source, read_source
@@ -54,7 +56,8 @@ def _context(source: Source) -> dict[str, Any]:
     return {
         "source": source,
         "run": {**_OPTIONAL, "title": source.record["system"], **source.record},
-        "study": {"question": "", "comparisons": [], **(source.study or {})},
+        "study": _shown(source.folder, source.study),
+        "checks": _shown(source.folder, source.checks),
         "targets": [names.entry(key) for key in source.targets],
         "inputs": [names.entry(key) for key in source.record["inputs"]],
         "simulated": bool(source.record.get("about", {}).get("simulated")),
@@ -73,6 +76,21 @@ def _context(source: Source) -> dict[str, Any]:
         "facts": facts(source),
         "blind": _blind(source),
     }
+
+
+def _shown(folder: Path, found: dict[str, Any] | None) -> dict[str, Any]:
+    """What study.json or checks.json holds, its pictures as data URIs."""
+    shown = {"name": "", "question": "", "comparisons": [], "tables": [], "figures": [], **(found or {})}
+    shown["figures"] = [{"note": "", **one, "src": _embedded(folder / one["file"])} for one in shown["figures"]]
+    shown["tables"] = [{"note": "", "target": "", **one} for one in shown["tables"]]
+    return shown
+
+
+def _embedded(path: Path) -> str:
+    """A PNG as a data URI. Raises RadloomError when it is absent."""
+    if not path.is_file():
+        raise RadloomError(f"{path} is absent", do="run `radloom study` again")
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
 
 
 def _last(source: Source) -> float:

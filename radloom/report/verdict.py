@@ -83,7 +83,7 @@ def _against(table: Fidelity) -> tuple[str, str]:
     name = names.entry(table.target)
     model, best = table.cell("model", "brain", "psnr"), rival(table, "brain", "psnr")
     if model is None or not model.n:
-        return f"{name}: PSNR over the brain was not measured.", "open"
+        return f"{name}: PSNR over the region that counts was not measured.", "open"
     own = f"{name}: PSNR {names.fixed(model.mean, 1)} dB ({interval(model, 1)})"
     if best is None:
         return f"{own}; no baseline was measured beside it.", "open"

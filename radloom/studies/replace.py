@@ -40,6 +40,15 @@ class Reader:
     patients: int
 
 
+def needs(recipe: Recipe, cohort: Cohort) -> str | None:
+    """Why the study cannot run on this cohort; None when it can."""
+    for split in ("train", "test"):
+        part = cohort.where(split)
+        if MASK not in part.table.columns or not all(part.path(case, MASK) for case in part.ids):
+            return f"not every {split} case has {MASK}"
+    return None
+
+
 def run(recipe: Recipe, folder: RunFolder, cohort: Cohort) -> dict[str, object]:
     """Trains the reader on real images, reads every arm of the test cases, writes results.csv, masks/ and study.json.
 

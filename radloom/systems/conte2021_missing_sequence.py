@@ -12,14 +12,8 @@ from radloom.networks.residual_unet import ChannelNorm, PositionNorm, ResidualUN
 from radloom.networks.voxelwise import VoxelwisePolynomial
 from radloom.system import Citation, Figure, Size, System, Task, Training
 
-# What each of the two GANs sees. own: T1c -> T1 and T2 -> FLAIR, as in the paper. both: T1c and T2 for either.
-_ROUTES = {
-    "own": (Route(draws=(0,), sees=(0,)), Route(draws=(1,), sees=(1,))),
-    "both": (Route(draws=(0,), sees=(0, 1)), Route(draws=(1,), sees=(0, 1))),
-}
 
-
-def pix2pix(*, dims: int, sees: str, channels: tuple[int, ...], width: int, l1_weight: float) -> Model:
+def pix2pix(*, dims: int, task: Task, sees: str, channels: tuple[int, ...], width: int, l1_weight: float) -> Model:
     """Two pix2pix GANs, as the paper's abstract describes; widths, losses and schedule are pix2pix's own."""
 
     def part(inputs: int) -> Model:
@@ -28,12 +22,13 @@ def pix2pix(*, dims: int, sees: str, channels: tuple[int, ...], width: int, l1_w
         terms = (Term("l1", l1_weight, l1),)
         return PairedGAN(generator, discriminator, game=least_squares, adversarial_weight=1.0, terms=terms)
 
-    return _two(part, sees)
+    return _by_target(part, task, sees)
 
 
 def residual(
-    *, dims: int, sees: str, channels: tuple[int, ...], width: int, adversarial_weight: float, mse_weight: float
-) -> Model:
+    *, dims: int, task: Task, sees: str, channels: tuple[int, ...], width: int, adversarial_weight: float,
+    mse_weight: float,
+) -> Model:  # fmt: skip
     """Two GANs whose residual U-Net corrects the best cubic voxel-wise map."""
 
     def part(inputs: int) -> Model:
@@ -46,13 +41,18 @@ def residual(
         return PairedGAN(generator, discriminator, game=least_squares, adversarial_weight=adversarial_weight,
                          terms=terms, base=base)  # fmt: skip
 
-    return _two(part, sees)
+    return _by_target(part, task, sees)
 
 
-def _two(part: Callable[[int], Model], sees: str) -> Model:
-    if sees not in _ROUTES:
-        raise RadloomError(f"--set sees={sees} is unknown", expected=" or ".join(_ROUTES))
-    routes = _ROUTES[sees]
+def _by_target(part: Callable[[int], Model], task: Task, sees: str) -> Model:
+    """A GAN for each target. own: it sees the input at its own place, as in the paper; both: it sees all inputs."""
+    inputs, targets = len(task.inputs), len(task.target)
+    if sees == "own" and inputs != targets:
+        raise RadloomError(f"--set sees=own with {inputs} inputs for {targets} targets", expected="one input for each",
+                           do="--set sees=both shows every input to every generator")  # fmt: skip
+    if sees not in ("own", "both"):
+        raise RadloomError(f"--set sees={sees} is unknown", expected="own or both")
+    routes = tuple(Route((i,), (i,) if sees == "own" else tuple(range(inputs))) for i in range(targets))
     return Independent(tuple(part(len(route.sees)) for route in routes), routes)
 
 

@@ -52,8 +52,18 @@ class Examples:
             chosen = self.positions[self._order(epoch, attempt)[place]]
             rng = numpy_stream(self.seed, "cut", attempt, index)
             cut = flipped(self.view.cut(self.store, chosen, rng), self.training.flip, rng)
-            cuts.append(with_other_contrast(cut, len(self.task.inputs), self.training.jitter, rng))
+            if isinstance(self.task, Task) and self.task.pairing == "unpaired":
+                cut = self._with_other_targets(cut, chosen[0], rng)
+            cuts.append(with_other_contrast(cut, len(cut) - len(self.task.target) - 1, self.training.jitter, rng))
         return self.task.examples(np.stack(cuts))
+
+    def _with_other_targets(self, cut: np.ndarray, case: str, rng: np.random.Generator) -> np.ndarray:
+        """The cut with the targets of a slice or cube of another case, where there is one."""
+        others = [position for position in self.positions if position[0] != case] or self.positions
+        other = self.view.cut(self.store, others[int(rng.integers(len(others)))], rng)
+        inputs = len(cut) - len(self.task.target) - 1
+        targets = flipped(other, self.training.flip, rng)[inputs:-1]
+        return np.concatenate([cut[:inputs], targets, cut[-1:]])
 
     def one_pass(self) -> Iterator[Batch]:
         """Every example once, 16 at a time, each with the region that counts."""
