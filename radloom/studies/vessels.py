@@ -79,12 +79,12 @@ def run(recipe: Recipe, folder: RunFolder, cohort: Cohort) -> dict[str, object]:
             rows += list(_rows(recipe, folder, cohort, case, arm, labels, neck))
         shown = {arm: (every[arm][0], read[arm]) for arm in ("real", *_SHOWN)}
         picture(folder.path / "study" / f"{case}.png", prepared.stack(task.inputs)[0], shown, neck.labels)
-    results = Results.of([*known, *rows])
+    results = Results.of(rows)
     merged = Results.read(folder.results).merged(results) if folder.results.is_file() else results
     merged.write(folder.results)
     study = {
         "name": "vessels",
-        **findings(results),
+        **findings(Results.of([*known, *rows])),
         "segmenter": {"sha256": digest},
         "figures": _figures(cohort, cases),
     }
@@ -120,7 +120,7 @@ def _sides(vessels: Integer[np.ndarray, "x y z"], plaque: Integer[np.ndarray, "x
     across = np.arange(vessels.shape[0]).reshape(-1, 1, 1)
     nearer = np.abs(across - centres[0]) <= np.abs(across - centres[1])
     if np.isnan(centres).any():  # a carotid that is nowhere open owns what is not nearer to the other
-        nearer = across <= vessels.shape[0] / 2
+        nearer = across >= vessels.shape[0] / 2  # in RAS+ the first axis runs to the patient's right
     plane = ndimage.generate_binary_structure(3, 1)
     plane[:, :, [0, 2]] = False
     both = ((vessels == 1) | (plaque > 0) & nearer, (vessels == 2) | (plaque > 0) & ~nearer)
