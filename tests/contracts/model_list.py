@@ -12,6 +12,7 @@ from radloom.given import Given
 from radloom.models import augmentation, diffusion_gan, paths, penalties, predictions, times
 from radloom.models.adversarial_diffusion import AdversarialDiffusion, large_steps
 from radloom.models.augmentation import Augmentation
+from radloom.models.available import Available
 from radloom.models.bridge import Bridge, even_in_root, walk
 from radloom.models.closed_form import Constant, TrainingMean, Voxelwise
 from radloom.models.consistency import Consistency, Ladder
@@ -236,6 +237,7 @@ MODELS: dict[str, Callable[[int], Model]] = {
     "PixelCNN": pixelcnn,
     "PixelCNN++": pixelcnn_plus_plus,
     "independent": independent,
+    "available": lambda dims: Available(gan(dims, base=True, inputs=4), inputs=2, hide=0.4),
     "tiled": lambda dims: Tiled(gan(dims, base=True), (8,) * dims),
     "slicewise": lambda dims: Slicewise(gan(2, base=True), chunk=3),
     "constant": lambda dims: Constant(0.5),
@@ -249,7 +251,7 @@ UNTRAINED = {"constant", "training mean", "cubic"}
 ONE_ANSWER = {
     *UNTRAINED, *(name for name in MODELS if name.startswith("GAN, ")), "GAN over a base", "no game", "IREM",
     "CycleGAN",
-    "independent", "tiled", "slicewise", "conte 2021, tiny",
+    "independent", "available", "tiled", "slicewise", "conte 2021, tiny",
 }  # fmt: skip
 CUT_OFF = {*DIFFUSIONS, *ONE_ANSWER} - {"IREM", "constant"}  # these draw 0 outside the region
 CONTESTED = {"StyleGAN", "StyleGAN2, ADA", "PGGAN", "unrolled GAN", "Diffusion-GAN", "CycleGAN"}  # by games above all
