@@ -60,7 +60,7 @@ def run(recipe: Recipe, folder: RunFolder, cohort: Cohort) -> dict[str, object]:
     if not cases:
         raise RadloomError("the cohort has no case in split test", do="assign one with `radloom data split`")
     cohort.where("test").require([MASK])
-    reader = _reader(recipe, folder, cohort)
+    reader = trained_reader(recipe, folder, cohort)
     arms = all_arms(recipe, folder, cohort)
     rows = [row for case in cases for row in _read_case(recipe, folder, cohort, reader.segmenter, arms, case)]
     results = Results.of(rows)
@@ -80,8 +80,8 @@ def run(recipe: Recipe, folder: RunFolder, cohort: Cohort) -> dict[str, object]:
     return study
 
 
-def _reader(recipe: Recipe, folder: RunFolder, cohort: Cohort) -> Reader:
-    """Trains the segmenter on the real channels of the training patients and freezes it."""
+def trained_reader(recipe: Recipe, folder: RunFolder, cohort: Cohort) -> Reader:
+    """A segmenter trained on the real channels of the training patients and frozen; its settings are the study's."""
     task = translation(recipe)
     store = stored(task, folder, cohort, ("train", "val"))
     training = cohort.where("train").ids
