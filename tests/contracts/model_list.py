@@ -12,6 +12,7 @@ from radloom.given import Given
 from radloom.models import augmentation, diffusion_gan, paths, penalties, predictions, times
 from radloom.models.adversarial_diffusion import AdversarialDiffusion, large_steps
 from radloom.models.augmentation import Augmentation
+from radloom.models.available import Available
 from radloom.models.bridge import Bridge, even_in_root, walk
 from radloom.models.closed_form import Constant, TrainingMean, Voxelwise
 from radloom.models.consistency import Consistency, Ladder
@@ -266,6 +267,7 @@ MODELS: dict[str, Callable[[int], Model]] = {
     "PixelCNN": pixelcnn,
     "PixelCNN++": pixelcnn_plus_plus,
     "independent": independent,
+    "available": lambda dims: Available(gan(dims, base=True, inputs=4), inputs=2, hide=0.4),
     "ensemble": lambda dims: Ensemble((vae(dims), vae(dims))),
     "averaged": lambda dims: Averaged(Ensemble((vae(dims), vae(dims)))),
     "tiled": lambda dims: Tiled(gan(dims, base=True), (8,) * dims),
@@ -280,6 +282,8 @@ DIMS = {"slicewise": (3,)}  # the others in 2D and 3D
 UNTRAINED = {"constant", "training mean", "cubic"}
 ONE_ANSWER = {
     *UNTRAINED, *(name for name in MODELS if name.startswith("GAN, ")), "GAN over a base", "no game", "IREM",
+    "CycleGAN",
+    "independent", "available", "tiled", "slicewise", "conte 2021, tiny",
     "CycleGAN", "registration GAN",
     "independent", "tiled", "slicewise", "conte 2021, tiny",
 }  # fmt: skip
