@@ -126,11 +126,12 @@ def _write(
 
 
 def _write_errors(folder: RunFolder, record: dict[str, Any], prepared: Prepared, expected: np.ndarray) -> None:
-    """Writes the absolute error to expect of each target, in the images' own units."""
+    """Writes the absolute error to expect of each target, in the images' own units, into expected_error/."""
+    (folder.path / "expected_error").mkdir(exist_ok=True)
     for key, voxels in zip(record["target"], expected, strict=True):
         typical = record["scale"][key]
         error = replace(prepared.grid, voxels=(voxels * typical["scale"]).astype(np.float32), unit=typical["unit"])
-        write(error.on_source_grid(), folder.path / "samples" / f"{prepared.case}.expected-error.{key}.nii.gz")
+        write(error.on_source_grid(), folder.path / "expected_error" / f"{prepared.case}.{key}.nii.gz")
 
 
 def read_sample(folder: RunFolder, case: str, key: str, number: int = 0) -> Image:

@@ -38,6 +38,10 @@ class ImagePool(nn.Module):
         size, count = len(self.images), len(fakes)
         if size == 0:
             return fakes
+        if fakes.shape[1:] != self.images.shape[1:]:
+            raise RadloomError(f"a pool of images of {tuple(self.images.shape[2:])} was shown {tuple(fakes.shape[2:])}",
+                               expected="one shape in all of training",
+                               do="set pooled to the patch, or pool=0")  # fmt: skip
         places = torch.randint(size, (count,), generator=rng, device=rng.device).to(fakes.device)
         swapped = torch.rand(count, generator=rng, device=rng.device).to(fakes.device) < 0.5
         ends = self.filled + torch.arange(count, device=fakes.device)
@@ -68,7 +72,8 @@ class CycleGAN(Model):
     x with the given image, so pairs teach nothing and none are needed: a batch may hold any x beside any image.
     shapes: of x and of the image, (c, *s) and (k, *s), in training. cycle: weight of |there and back - the same|.
     identity: weight, in units of `cycle`, of |to_x(x) - x| and the like, which keeps what needs no change; 0 where the
-    channels differ. Outside given.mask both are 0. One answer, not a posterior. Blind to: a lesion that one kind of
+    channels differ. given.mask is the image's region, outside which its translation is 0; that of x, which may be
+    another patient's, is where x is not 0. One answer, not a posterior. Blind to: a lesion that one kind of
     images has more often than the other is drawn or wiped away at the discriminators' wish (Cohen et al. 2018).
     """
 
@@ -99,24 +104,24 @@ class CycleGAN(Model):
 
     def loss(self, x: Tensor, given: Given, *, turn: str, rng: torch.Generator) -> dict[str, Tensor]:
         """Half the games of both discriminators, or the generators' games, cycles and identities."""
-        image = _image(given)
+        image, other = _image(given), region_of(x, given)
         if turn == "discriminator":
             with torch.no_grad():
-                fake_x, fake_image = _inside(self.to_x(image), given), _inside(self.to_image(x), given)
+                fake_x, fake_image = _inside(self.to_x(image), given), _inside(self.to_image(x), other)
             fake_x, fake_image = self.pool_x.mixed(fake_x, rng), self.pool_image.mixed(fake_image, rng)
             x_part = self.game.discriminator(self.of_x(x).float(), self.of_x(fake_x).float())
             image_part = self.game.discriminator(self.of_image(image).float(), self.of_image(fake_image).float())
             return {"total": (x_part + image_part) / 2, "x": x_part.detach(), "image": image_part.detach()}
-        fake_x, fake_image = _inside(self.to_x(image), given), _inside(self.to_image(x), given)
+        fake_x, fake_image = _inside(self.to_x(image), given), _inside(self.to_image(x), other)
         there_x = self.game.generator_loss(self.of_x(fake_x).float(), lambda: self.of_x(x).float())
         there_image = self.game.generator_loss(self.of_image(fake_image).float(), lambda: self.of_image(image).float())
         parts = {
             "adversarial": there_x + there_image,
             "cycle": self.cycle * (l1(_inside(self.to_image(fake_x), given), image)
-                                   + l1(_inside(self.to_x(fake_image), given), x)),
+                                   + l1(_inside(self.to_x(fake_image), other), x)),
         }  # fmt: skip
         if self.identity > 0:
-            same = l1(_inside(self.to_x(x), given), x) + l1(_inside(self.to_image(image), given), image)
+            same = l1(_inside(self.to_x(x), other), x) + l1(_inside(self.to_image(image), given), image)
             parts["identity"] = self.identity * self.cycle * same
         return {"total": torch.stack(list(parts.values())).sum(), **{k: v.detach() for k, v in parts.items()}}
 
@@ -133,6 +138,14 @@ class CycleGAN(Model):
         """Fills the pools."""
         self.pool_x.after_step()
         self.pool_image.after_step()
+
+
+def region_of(x: Tensor, given: Given) -> Given:
+    """The region of an x that need not belong to what is given: where it is not the exact background, 0.
+
+    Nothing where what is given has no region either.
+    """
+    return Given(mask=None if given.mask is None else (x != 0).any(dim=1, keepdim=True))
 
 
 def _image(given: Given) -> Tensor:

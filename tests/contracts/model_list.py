@@ -12,6 +12,7 @@ from radloom.given import Given
 from radloom.models import augmentation, diffusion_gan, paths, penalties, predictions, times
 from radloom.models.adversarial_diffusion import AdversarialDiffusion, large_steps
 from radloom.models.augmentation import Augmentation
+from radloom.models.available import Available
 from radloom.models.bridge import Bridge, even_in_root, walk
 from radloom.models.closed_form import Constant, TrainingMean, Voxelwise
 from radloom.models.consistency import Consistency, Ladder
@@ -21,6 +22,7 @@ from radloom.models.diffusion_flow import DiffusionFlow
 from radloom.models.diffusion_gan import Diffused
 from radloom.models.discrete import Levels, LogisticMixture, Softmax
 from radloom.models.energy import EnergyModel, Langevin
+from radloom.models.ensemble import Averaged, Ensemble
 from radloom.models.feedback import Feedback
 from radloom.models.flow import DenoisingFlow, Flow
 from radloom.models.gan import PairedGAN
@@ -32,6 +34,8 @@ from radloom.models.model import Batch, Model
 from radloom.models.noise_gan import GAN, Growth
 from radloom.models.penalties import PathLength, Unrolled
 from radloom.models.pixelcnn import PixelCNN
+from radloom.models.registration_gan import Jolt, RegistrationGAN
+from radloom.models.syndiff import SynDiff
 from radloom.models.vae import VAE
 from radloom.models.vqvae import VQVAE, Codes
 from radloom.models.wavelet import Wavelet
@@ -45,6 +49,8 @@ from radloom.networks.energies import ConvEnergy
 from radloom.networks.flows import Affine, Glow, Spline
 from radloom.networks.pix2pix import PatchDiscriminator
 from radloom.networks.progressive import ProgressiveDiscriminator, ProgressiveGenerator
+from radloom.networks.r3gan import R3Discriminator, R3Generator
+from radloom.networks.registration import RegistrationNet
 from radloom.networks.residual_discriminator import ResidualDiscriminator
 from radloom.networks.residual_unet import ResidualUNet
 from radloom.networks.stylegan import Mapping, StyleGenerator, StyleSynthesis, StyleSynthesis2
@@ -189,6 +195,11 @@ def adversarial(dims: int, name: str) -> GAN:
     if name == "StyleGAN2, ADA":
         return GAN(styled(dims, StyleSynthesis2), judge(dims), game=GAMES["non_saturating"], penalties=(r1,),
                    path_length=PathLength(every=2), disguise=Augmentation(augmentation.radiology(), ahead))  # fmt: skip
+    if name == "R3GAN":
+        players = (R3Generator(dims, SHAPE[:dims], TARGETS, (8, 4), latent=4, blocks=1, group=4),
+                   R3Discriminator(dims, SHAPE[:dims], TARGETS, (8, 4), blocks=1, group=4))  # fmt: skip
+        both = (penalties.r1(1.0, every=2), penalties.r2(1.0, every=2))
+        return GAN(*players, game=GAMES["relativistic"], penalties=both)
     if name == "PGGAN":
         wgan = (penalties.gradient_penalty(), penalties.drift())
         return GAN(*progressive(dims, (8, 4)), game=GAMES["wasserstein"], penalties=wgan, growth=Growth(6, 4))
@@ -207,6 +218,24 @@ def cyclegan(dims: int) -> CycleGAN:
     return CycleGAN(*generators, *judges, shapes=((TARGETS, *SHAPE[:dims]), (INPUTS, *SHAPE[:dims])), pool=3)
 
 
+def syndiff(dims: int) -> SynDiff:
+    def chain(draws: int, sees: int) -> AdversarialDiffusion:
+        generator = DiffusionUNet(dims, draws + 1, draws, (8,), maps=(image_maps(sees),))
+        judge, sigmas = TimeDiscriminator(dims, 2 * draws, (4, 8)), large_steps(paths.variance_preserving(), 2)
+        return AdversarialDiffusion(generator, judge, sigmas=sigmas, terms=(Term("l1", 1.0, l1),))
+
+    translators = (ResidualUNet(dims, INPUTS, TARGETS, (8,)), ResidualUNet(dims, TARGETS, INPUTS, (8,)))
+    judges = (PatchDiscriminator(dims, count, width=4, halvings=1) for count in (TARGETS, INPUTS))
+    return SynDiff(chain(TARGETS, INPUTS), chain(INPUTS, TARGETS), *translators, *judges)
+
+
+def registration_gan(dims: int) -> RegistrationGAN:
+    judge = PatchDiscriminator(dims, TARGETS, width=4, halvings=1)
+    registration = RegistrationNet(dims, 2 * TARGETS, (4, 8), blocks=1)
+    return RegistrationGAN(ResidualUNet(dims, INPUTS, TARGETS, (8,)), judge, registration, adversarial_weight=0.1,
+                           jolt=Jolt())  # fmt: skip
+
+
 MODELS: dict[str, Callable[[int], Model]] = {
     **{name: lambda dims, name=name: diffusion(dims, name) for name in DIFFUSIONS},
     "improved DDPM": lambda dims: ImprovedDDPM(denoiser(dims, 2 * TARGETS), paths.cosine(latest=0.9), draws=4),
@@ -215,10 +244,12 @@ MODELS: dict[str, Callable[[int], Model]] = {
     "no game": lambda dims: gan(dims, game="", base=True),
     **{
         name: lambda dims, name=name: adversarial(dims, name)
-        for name in ("StyleGAN", "StyleGAN2, ADA", "PGGAN", "unrolled GAN", "Diffusion-GAN")
+        for name in ("StyleGAN", "StyleGAN2, ADA", "R3GAN", "PGGAN", "unrolled GAN", "Diffusion-GAN")
     },
     "CycleGAN": cyclegan,
     "adversarial diffusion": adversarial_diffusion,
+    "SynDiff": syndiff,
+    "registration GAN": registration_gan,
     "bridge": bridge,
     "consistency": lambda dims: Consistency(denoiser(dims), Ladder(100), dropout=Dropout(("image",))),
     "wavelet": wavelet,
@@ -236,6 +267,9 @@ MODELS: dict[str, Callable[[int], Model]] = {
     "PixelCNN": pixelcnn,
     "PixelCNN++": pixelcnn_plus_plus,
     "independent": independent,
+    "available": lambda dims: Available(gan(dims, base=True, inputs=4), inputs=2, hide=0.4),
+    "ensemble": lambda dims: Ensemble((vae(dims), vae(dims))),
+    "averaged": lambda dims: Averaged(Ensemble((vae(dims), vae(dims)))),
     "tiled": lambda dims: Tiled(gan(dims, base=True), (8,) * dims),
     "slicewise": lambda dims: Slicewise(gan(2, base=True), chunk=3),
     "constant": lambda dims: Constant(0.5),
@@ -249,10 +283,21 @@ UNTRAINED = {"constant", "training mean", "cubic"}
 ONE_ANSWER = {
     *UNTRAINED, *(name for name in MODELS if name.startswith("GAN, ")), "GAN over a base", "no game", "IREM",
     "CycleGAN",
+    "independent", "available", "tiled", "slicewise", "conte 2021, tiny",
+    "CycleGAN", "registration GAN",
     "independent", "tiled", "slicewise", "conte 2021, tiny",
 }  # fmt: skip
-CUT_OFF = {*DIFFUSIONS, *ONE_ANSWER} - {"IREM", "constant"}  # these draw 0 outside the region
-CONTESTED = {"StyleGAN", "StyleGAN2, ADA", "PGGAN", "unrolled GAN", "Diffusion-GAN", "CycleGAN"}  # by games above all
+CUT_OFF = {*DIFFUSIONS, *ONE_ANSWER, "SynDiff"} - {"IREM", "constant"}  # these draw 0 outside the region
+CONTESTED = {
+    "StyleGAN",
+    "StyleGAN2, ADA",
+    "R3GAN",
+    "PGGAN",
+    "unrolled GAN",
+    "Diffusion-GAN",
+    "CycleGAN",
+    "SynDiff",
+}  # by games above all
 NO_SAY = {  # parameters that ten steps do not hear of
     "IREM": {"energy.head.bias"},  # an energy's constant has no slope
     "StyleGAN": {"discriminator.head.bias"},  # differences of scores have no constant
