@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from sklearn.metrics import average_precision_score
 from torch import Tensor
 
-from radloom.downstream.neighbours import Neighbours, local_features
 from radloom.errors import RadloomError
 from radloom.given import Given
 from radloom.models import paths, predictions
@@ -17,6 +16,7 @@ from radloom.models.guided_healing import GuidedHealing
 from radloom.models.healing import CoScored, Healing, Heals
 from radloom.networks.conditions import Class
 from radloom.networks.diffusion_unet import DiffusionUNet, hidden_width
+from radloom.networks.neighbours import Neighbours, local_features
 from radloom.networks.noisy_classifier import NoisyClassifier
 from radloom.random import torch_stream
 from radloom.samplers import grids, guidance
