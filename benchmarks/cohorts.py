@@ -97,8 +97,8 @@ def _line(name: str, variant: str, shape: tuple[int, int, int], run: Run) -> str
 def _page(lines: list[str], subjects: int) -> str:
     return "\n".join([
         f"# Embedded cohorts of {subjects} subjects: time and memory", "",
-        f"Asked for: 32 subjects within {SECONDS:.0f} s on two cores and {GIB:.0f} GiB. Each row is one process of "
-        "`radloom data phantom`, start included; it uses two threads, so half of its CPU seconds is what two free "
+        f"Asked for: 32 subjects in under {SECONDS:.0f} s on two cores, below {GIB:.0f} GiB. Each row is one process "
+        "of `radloom data phantom`, start included; it uses two threads, so half of its CPU seconds is what two free "
         f"cores would need. The load average at the end was {os.getloadavg()[0]:.1f}. The last column: three subjects "
         "of the smallest size have the same bytes by one worker and by two.", "",
         *origin(command_of("cohorts.py")), "",

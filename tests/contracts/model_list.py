@@ -12,6 +12,7 @@ from radloom.given import Given
 from radloom.models import augmentation, diffusion_gan, paths, penalties, predictions, times
 from radloom.models.adversarial_diffusion import AdversarialDiffusion, large_steps
 from radloom.models.augmentation import Augmentation
+from radloom.models.available import Available
 from radloom.models.bridge import Bridge, even_in_root, walk
 from radloom.models.closed_form import Constant, TrainingMean, Voxelwise
 from radloom.models.consistency import Consistency, Ladder
@@ -21,7 +22,7 @@ from radloom.models.diffusion_flow import DiffusionFlow
 from radloom.models.diffusion_gan import Diffused
 from radloom.models.discrete import Levels, LogisticMixture, Softmax
 from radloom.models.energy import EnergyModel, Langevin
-from radloom.models.ensemble import Ensemble
+from radloom.models.ensemble import Averaged, Ensemble
 from radloom.models.feedback import Feedback
 from radloom.models.flow import DenoisingFlow, Flow
 from radloom.models.gan import PairedGAN
@@ -266,7 +267,9 @@ MODELS: dict[str, Callable[[int], Model]] = {
     "PixelCNN": pixelcnn,
     "PixelCNN++": pixelcnn_plus_plus,
     "independent": independent,
+    "available": lambda dims: Available(gan(dims, base=True, inputs=4), inputs=2, hide=0.4),
     "ensemble": lambda dims: Ensemble((vae(dims), vae(dims))),
+    "averaged": lambda dims: Averaged(Ensemble((vae(dims), vae(dims)))),
     "tiled": lambda dims: Tiled(gan(dims, base=True), (8,) * dims),
     "slicewise": lambda dims: Slicewise(gan(2, base=True), chunk=3),
     "constant": lambda dims: Constant(0.5),
@@ -279,8 +282,9 @@ DIMS = {"slicewise": (3,)}  # the others in 2D and 3D
 UNTRAINED = {"constant", "training mean", "cubic"}
 ONE_ANSWER = {
     *UNTRAINED, *(name for name in MODELS if name.startswith("GAN, ")), "GAN over a base", "no game", "IREM",
-    "CycleGAN", "registration GAN",
-    "independent", "tiled", "slicewise", "conte 2021, tiny",
+    "CycleGAN",
+    "independent", "available", "tiled", "slicewise", "conte 2021, tiny",
+    "registration GAN",
 }  # fmt: skip
 CUT_OFF = {*DIFFUSIONS, *ONE_ANSWER, "SynDiff"} - {"IREM", "constant"}  # these draw 0 outside the region
 CONTESTED = {
