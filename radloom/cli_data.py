@@ -100,6 +100,9 @@ def build(
     ] = None,
     spacing: Annotated[str | None, typer.Option("--spacing", help="Resample every case to this spacing, mm.")] = None,
     like: Annotated[str | None, typer.Option("--like", help="Bring each case onto the grid of this entry.")] = None,
+    grids: Annotated[
+        str, typer.Option("--grids", help="own: let entries lie on grids of their own, for `data register`.")
+    ] = "one",
     json: Json = False,
 ) -> None:
     """Recognise the images in folders; write cohort.csv.
@@ -107,9 +110,11 @@ def build(
     Nothing is resampled unless asked for. A file that does not fit is named, and nothing is written.
     """
     from radloom.data.build import build as built
+    from radloom.data.build import chosen
 
     spacing_mm = _numbers(spacing, "--spacing", 3)
-    cohort = built(folders, out, layout=layout, mapping=mapping, spacing_mm=spacing_mm, like=like)  # pyright: ignore
+    cohort = built(folders, out, layout=layout, mapping=mapping, spacing_mm=spacing_mm, like=like,  # pyright: ignore
+                   grids=chosen(grids))  # fmt: skip
     columns = ", ".join(cohort.image_columns)
     text = f"{len(cohort)} cases of {len(cohort.patients)} patients with {columns}"
     synthetic = sum(map(len, cohort.about.get("synthetic", {}).values()))
@@ -120,6 +125,43 @@ def build(
         "cohort": out, "cases": cohort.ids, "columns": cohort.image_columns, "synthetic": synthetic, "layouts": read_as,
     }  # fmt: skip
     print_answer(found, json, f"{text}\nnext: radloom data audit {quote(str(out))}")
+
+
+@app.command()
+def register(
+    table: Table,
+    out: Out,
+    fixed: Annotated[str, typer.Option("--fixed", metavar="ENTRY", help="The entry that stays, such as image.t1.")],
+    moving: Annotated[str, typer.Option("--moving", metavar="ENTRY", help="The entry that moves onto its grid.")],
+    movement: Annotated[str, typer.Option("--movement", help="rigid, affine or deformable.")] = "rigid",
+    carry: Annotated[
+        list[str] | None, typer.Option("--carry", metavar="ENTRY", help="Moves along, such as a mask; may be repeated.")
+    ] = None,
+    centres: Annotated[
+        str | None,
+        typer.Option("--centres", metavar="A,B", help="Masks of one structure on both: begin with them together."),
+    ] = None,
+    unit: Annotated[
+        str | None, typer.Option("--unit", help="Of the moving image where its file names none, such as HU.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Register two images of each case.
+
+    By mutual information; writes a new cohort, with the measure before and after. Look at the result.
+    """
+    from radloom.data.cohort import Cohort
+    from radloom.data.register import moved_by, pair_of_masks
+    from radloom.data.register import register as registered
+
+    done = registered(
+        Cohort.read(table), out, fixed=fixed, moving=moving, movement=moved_by(movement), carry=carry or [],
+        centres=pair_of_masks(centres), unit=unit,
+    )  # fmt: skip
+    found = done.about["registered"]["mutual_information"]
+    lines = [f"{case}: mutual information {one['before']:.3f} -> {one['after']:.3f}" for case, one in found.items()]
+    text = "\n".join([*lines, f"next: radloom data inspect {quote(str(out))} --picture {quote(f'{out}.png')}"])
+    print_answer({"cohort": out, **done.about["registered"]}, json, text)
 
 
 @app.command()

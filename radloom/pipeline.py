@@ -182,9 +182,12 @@ def evaluated(folder: RunFolder, recipe: Recipe, cohort: Cohort, cases: Sequence
         from radloom.compare.generated import judge
 
         return len(judge(recipe, folder, cohort))
+    from radloom.checking import check
     from radloom.evaluation import evaluate
 
-    return len(evaluate(recipe, folder, cohort, cases).table)
+    rows = len(evaluate(recipe, folder, cohort, cases).table)
+    check(recipe, folder, cohort, cases)
+    return rows
 
 
 def study_needs(recipe: Recipe, cohort: Cohort) -> str | None:

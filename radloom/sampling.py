@@ -18,10 +18,11 @@ from radloom.errors import RadloomError
 from radloom.files import read_json, write_json
 from radloom.io import read, write
 from radloom.models.model import Model
+from radloom.models.regression import Regression
 from radloom.models.wrappers import Slicewise, Tiled
 from radloom.random import torch_stream
 from radloom.runfolder import RunFolder
-from radloom.system import Recipe, translation
+from radloom.system import Recipe, Task, translation
 from radloom.types import Image
 from radloom.weights import load_tensors
 
@@ -41,9 +42,17 @@ def loaded_model(recipe: Recipe, folder: RunFolder) -> Model:
     return model.eval().requires_grad_(False)
 
 
+def error_model(recipe: Recipe, folder: RunFolder) -> Model | None:
+    """Draws the error that the run's model expects of its own volumes; None for a model that expects none."""
+    model = loaded_model(recipe, folder)
+    return on_volumes(model.errors(), recipe) if isinstance(model, Regression) else None
+
+
 def on_volumes(model: Model, recipe: Recipe) -> Model:
     """A model of slices or cubes as a model of whole volumes."""
-    return Slicewise(model) if recipe.dims == 2 else Tiled(model, recipe.training.patch)
+    task = recipe.system.task
+    context = task.context if isinstance(task, Task) else 0
+    return Slicewise(model, context=context) if recipe.dims == 2 else Tiled(model, recipe.training.patch)
 
 
 def draw(
@@ -68,12 +77,16 @@ def draw(
         raise RadloomError("the cohort has no case in split test", expected="cases to draw",
                            do="assign a test split with `radloom data split`, or name cases with --case")  # fmt: skip
     model = trained_model(recipe, folder).to(fabric.device)
+    expected = error_model(recipe, folder)
+    expected = None if expected is None else expected.to(fabric.device)
     record = folder.record()
     for case in chosen[fabric.global_rank :: fabric.world_size]:
         prepared = recipe.system.task.read(cohort, case)
         for number in range(draws):
             rng = torch_stream(seed, "draw", case, number, device=fabric.device)
             _write(folder, record, table, prepared, _drawn(recipe, model, prepared, rng), number, seed)
+        if expected is not None:
+            _write_errors(folder, record, prepared, _drawn(recipe, expected, prepared, torch_stream(seed, case)))
     fabric.barrier()
     if fabric.is_global_zero:
         folder.add_stage("draw", time.perf_counter() - started)
@@ -110,6 +123,15 @@ def _write(
             "source": str(table),
         }  # fmt: skip
         write_json(stem.with_name(stem.name + ".json"), sidecar)
+
+
+def _write_errors(folder: RunFolder, record: dict[str, Any], prepared: Prepared, expected: np.ndarray) -> None:
+    """Writes the absolute error to expect of each target, in the images' own units, into expected_error/."""
+    (folder.path / "expected_error").mkdir(exist_ok=True)
+    for key, voxels in zip(record["target"], expected, strict=True):
+        typical = record["scale"][key]
+        error = replace(prepared.grid, voxels=(voxels * typical["scale"]).astype(np.float32), unit=typical["unit"])
+        write(error.on_source_grid(), folder.path / "expected_error" / f"{prepared.case}.{key}.nii.gz")
 
 
 def read_sample(folder: RunFolder, case: str, key: str, number: int = 0) -> Image:

@@ -54,13 +54,14 @@ class Task:
     """Which entries are drawn from which: target and inputs are columns of the cohort table ("image.flair").
 
     pairing: "unpaired" shows a training step targets and inputs of different patients. anatomy: what lies inside the
-    region that counts, for reports.
+    region that counts, for reports. context: slices above and as many below that the network of a slice sees beside it.
     """
 
     target: tuple[str, ...]
     inputs: tuple[str, ...]
     pairing: Pairing = "paired"
     anatomy: str = "brain"
+    context: int = 0
 
     @property
     def least(self) -> float:
@@ -82,14 +83,20 @@ class Task:
         return torch.from_numpy(prepared.stack(self.target))[None]
 
     def examples(self, cut: np.ndarray | torch.Tensor) -> tuple[torch.Tensor, Given]:
-        """(x, given) from a batch of stored cuts (b, inputs + targets + region, *s)."""
+        """(x, given) from a batch of cuts (b, inputs + targets + region, *s), the inputs with or without context."""
         cut = torch.as_tensor(cut)
-        image, x, region = cut.split([len(self.inputs), len(self.target), 1], dim=1)
+        inputs = cut.shape[1] - len(self.target) - 1
+        image, x, region = cut.split([inputs, len(self.target), 1], dim=1)
         return x, Given(image=image, mask=region > 0.5)
 
     def made_up(self, shape: tuple[int, ...], rng: torch.Generator) -> torch.Tensor:
         """Cuts (b, inputs + targets + region, *s) for a rehearsal; shape: (b, *s)."""
-        return torch.rand((shape[0], len(self.keys) + 1, *shape[1:]), generator=rng)
+        channels = self.seen(len(shape) - 1) + len(self.target) + 1
+        return torch.rand((shape[0], channels, *shape[1:]), generator=rng)
+
+    def seen(self, dims: int) -> int:
+        """The channels of given.image that a network of slices (dims 2) or cubes sees."""
+        return len(self.inputs) * (1 + 2 * self.context * (dims == 2))
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -101,9 +108,9 @@ class Task:
         rest = dict(changes)
         target = named_columns(rest.pop("target", self.target), "image.")
         inputs = named_columns(rest.pop("inputs", self.inputs), "image.")
-        if not inputs or set(target) & set(inputs):
+        if set(target) & set(inputs):
             raise RadloomError(f"--set target={','.join(target)} --set inputs={','.join(inputs)}: nothing to translate",
-                               expected="targets that are not among the inputs, and at least one input")  # fmt: skip
+                               expected="targets that are not among the inputs")  # fmt: skip
         return replace(self, target=target, inputs=inputs), rest
 
     def choices(self) -> dict[str, str]:
@@ -197,7 +204,7 @@ class System:
     paper: tuple[Figure, ...] = ()
     deviations: tuple[str, ...] = ()
     study: str | None = None
-    metrics: tuple[str, ...] = ("psnr", "ssim", "mae", "mse")
+    metrics: tuple[str, ...] = ("psnr", "ssim_slices", "mae", "mse")
     pitfalls: tuple[str, ...] = field(default=())
     family: str = "image to image"
     bits: Callable[[Any, torch.Tensor, Given, torch.Generator], torch.Tensor] | None = None
@@ -278,7 +285,9 @@ class Recipe:
         patch = self.training.patch
         if self.dims == 3:
             return Cubes((patch[0], patch[1], patch[2]))
-        return AxialSlices((patch[0], patch[1]), least=self.system.task.least)
+        task = self.system.task
+        context = task.context if isinstance(task, Task) else 0
+        return AxialSlices((patch[0], patch[1]), least=task.least, context=context, inputs=len(task.inputs))
 
 
 def translation(recipe: Recipe) -> Task:

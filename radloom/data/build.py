@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -16,14 +16,17 @@ from radloom.data.entries import Entry, Found
 from radloom.data.faults import FIXED, is_path_column
 from radloom.data.layout import Layout, matching
 from radloom.data.mapping import mapped, read_mapping
-from radloom.data.provenance import origin, sidecar
+from radloom.data.provenance import carry_mark, origin
 from radloom.data.transforms import resampled_like, resampled_to_spacing
 from radloom.errors import RadloomError
-from radloom.files import whole_folder, write_json
+from radloom.files import whole_folder
 from radloom.types import Case, Image
 
 GENERAL = ("bids", "plain")  # tried in this order, after the layouts of single data sets
 _ORDER = ("t1", "t1c", "t2", "flair", "pd", "dir", "ct", "pet")
+
+
+Grids = Literal["one", "own"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,14 @@ class Grid:
     spacing_mm: tuple[float, float, float] | None = None
 
 
+def chosen(grids: str) -> Grids:
+    """The choice of this name. Raises RadloomError when there is none."""
+    for choice in ("one", "own"):
+        if grids == choice:
+            return choice
+    raise RadloomError(f"--grids {grids} is unknown", expected="one or own")
+
+
 def build(
     folders: Sequence[Path],
     out: Path,
@@ -46,13 +57,14 @@ def build(
     mapping: Path | None = None,
     spacing_mm: tuple[float, float, float] | None = None,
     like: str | None = None,
+    grids: Grids = "one",
 ) -> Cohort:
     """The cohort of all cases in the folders, written to `out` (cohort.csv, cohort.json, images/) whole or not at all.
 
     layout: the name of the layout that the folders have (see `layouts`); without it the layout is recognised.
     mapping: a table of name patterns in place of the known layouts (see `mapping.py`).
     spacing_mm, like: bring all entries of a case onto one grid (see `Grid`); without both nothing is resampled and
-    a case with different grids is refused.
+    a case with different grids is refused. grids: "own" lets entries lie on grids of their own, for `register`.
     """
     _check_places(folders, out)
     folders = [folder.resolve() for folder in folders]  # the table's paths hold no ".."
@@ -75,7 +87,7 @@ def build(
     with whole_folder(out) as temporary:
         rows = []
         for case, entries in cases.items():
-            row, steps = _build_case(case, entries, grid, temporary)
+            row, steps = _build_case(case, entries, grid, temporary, grids)
             rows.append(row)
             if grid:
                 about["resampled"]["entries"][case] = steps
@@ -174,14 +186,15 @@ def _check_case(case: str, entries: Sequence[Entry]) -> None:
 
 
 def _build_case(
-    case: str, entries: Sequence[Entry], grid: Grid | None, out: Path
+    case: str, entries: Sequence[Entry], grid: Grid | None, out: Path, grids: Grids
 ) -> tuple[dict[str, str], dict[str, Any]]:
     """The case's row, and for each resampled entry its source and steps; writes what is not as in the source."""
     originals = {entry.column: _read(entry.found, entry.column) for entry in entries if entry.found}
     images = {e.column: _with_labels(originals[e.column], e) for e in entries if e.found}
     if grid:
         images = _on_one_grid(case, images, grid)
-    check_one_grid(Case(case, entries[0].patient, images))
+    if grids == "one":
+        check_one_grid(Case(case, entries[0].patient, images))
     vendors = sorted({entry.found.vendor for entry in entries if entry.found and entry.found.vendor})
     row, steps = {"case": case, "patient": entries[0].patient, "vendor": "+".join(vendors)}, {}
     for entry in entries:
@@ -195,18 +208,13 @@ def _build_case(
             row[entry.column] = f"images/{case}/{entry.column}.nii.gz"
             (out / "images" / case).mkdir(parents=True, exist_ok=True)
             io.write(image, out / row[entry.column])
-            _carry_sidecar(entry.found, out / row[entry.column])
+            _carry_mark(entry.found, out / row[entry.column])
         steps[entry.column] = {"source": source, "steps": [step.record() for step in image.history]}
     return row, steps
 
 
-def _carry_sidecar(found: Found, copy: Path) -> None:
-    """A copy of a synthetic image says so too."""
-    made = origin(found.files[0] if found.files else found.path)
-    if made is not None:
-        trained_on = str(next(iter(made.tables), ""))
-        notes = {"synthetic": True, "split_hash": made.split_hash, "trained_on": trained_on, "source": str(found.path)}
-        write_json(sidecar(copy), notes)
+def _carry_mark(found: Found, copy: Path) -> None:
+    carry_mark(found.files[0] if found.files else found.path, copy)
 
 
 def _note_origins(about: dict[str, Any], case: str, entries: Sequence[Entry], row: Mapping[str, str]) -> None:

@@ -12,7 +12,7 @@ from radloom import io
 from radloom.data.cohort import Cohort
 from radloom.data.faults import SPLITS
 from radloom.errors import RadloomError
-from radloom.files import read_json
+from radloom.files import read_json, write_json
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,15 @@ def origin(image: Path) -> Origin | None:
     run = _notes(image.resolve().parent.parent / "run.json")  # the image still lies in RUN/samples
     tables = [Path(str(text)) for text in (run.get("cohort"), notes.get("trained_on"), notes.get("source")) if text]
     return Origin(str(notes.get("split_hash", "")), tuple(tables))
+
+
+def carry_mark(source: Path | None, copy: Path) -> None:
+    """A copy of a synthetic image says so too; a copy of a real one needs no sidecar."""
+    made = origin(source) if source is not None else None
+    if made is not None:
+        trained_on = str(next(iter(made.tables), ""))
+        notes = {"synthetic": True, "split_hash": made.split_hash, "trained_on": trained_on, "source": str(source)}
+        write_json(sidecar(copy), notes)
 
 
 def synthetic_entries(cohort: Cohort) -> Iterator[Synthetic]:

@@ -106,10 +106,16 @@ class View(Protocol):
 
 @dataclass(frozen=True)
 class AxialSlices:
-    """Axial slices with more than `least` of their area inside the head, cropped at random to the patch (x, y)."""
+    """Axial slices with more than `least` of their area inside the head, cropped at random to the patch (x, y).
+
+    context: slices above and as many below whose first `inputs` channels follow the slice's own, nearest first; beyond
+    the volume's ends its last slice again.
+    """
 
     patch: tuple[int, int]
     least: float = 0.01
+    context: int = 0
+    inputs: int = 0
 
     def positions(self, store: Store, cases: Sequence[str]) -> list[tuple[str, int]]:
         """One for each slice that shows enough."""
@@ -119,12 +125,19 @@ class AxialSlices:
     def cut(self, store: Store, position: tuple[str, int], rng: np.random.Generator) -> Float[np.ndarray, "c x y"]:
         """The slice's patch."""
         case, z = position
-        return _random_crop(store.volume(case)[z], self.patch, rng)
+        return _random_crop(self._slab(store.volume(case), z), self.patch, rng)
 
     def centre(self, store: Store, case: str) -> Float[np.ndarray, "c x y"]:
         """The slice with most of the head."""
         volume = store.volume(case)
-        return np.array(volume[int(np.argmax(volume[:, -1].sum(axis=(1, 2))))])
+        return self._slab(volume, int(np.argmax(volume[:, -1].sum(axis=(1, 2)))))
+
+    def _slab(self, volume: Float[np.ndarray, "z c x y"], z: int) -> Float[np.ndarray, "d x y"]:
+        own = volume[z]
+        if not self.context:
+            return np.array(own)
+        beside = [volume[at, : self.inputs] for at in neighbours(z, len(volume), self.context)]
+        return np.concatenate([own[: self.inputs], *beside, own[self.inputs :]])
 
 
 @dataclass(frozen=True)
@@ -150,6 +163,11 @@ class Cubes:
     def centre(self, store: Store, case: str) -> Float[np.ndarray, "c x y z"]:
         """The cube in the middle."""
         return centred(store.volume(case).transpose(1, 2, 3, 0), self.patch)
+
+
+def neighbours(z: int, depth: int, context: int) -> list[int]:
+    """The slices around z in the order in which networks see them: z - 1, z + 1, z - 2, ..., kept inside the volume."""
+    return [min(max(z + sign * k, 0), depth - 1) for k in range(1, context + 1) for sign in (-1, 1)]
 
 
 def centred(array: np.ndarray, shape: Sequence[int]) -> np.ndarray:

@@ -142,8 +142,8 @@ def large_steps(path: Path, steps: int) -> Float[Tensor, " n"]:
     """
     if steps < 1:
         raise RadloomError(f"a chain of {steps} steps", expected="at least 1")
-    times = torch.linspace(path.latest, path.earliest, steps + 1, dtype=torch.float64)
-    return torch.cat([path.ratio(times[:-1]), torch.zeros(1, dtype=torch.float64)])
+    times = torch.linspace(path.latest, path.earliest, steps + 1, dtype=torch.float64, device="cpu")
+    return torch.cat([path.ratio(times[:-1]), times.new_zeros(1)])
 
 
 def _like(values: Tensor, x: Tensor) -> Tensor:

@@ -100,43 +100,43 @@ class Identity(Model):
 class Quantiles(Model):
     """The given image with its grey levels moved to those that the targets have: histogram matching, without pairs.
 
-    A target's level at a quantile is the mean over the training images; so is the input's. In between: linear.
+    A target's level at a quantile is the mean over the training images (Nyul & Udupa 1999, with every quantile a
+    landmark); the image's own levels at the same quantiles are moved there, in between linearly.
     """
 
     levels: Tensor
 
     def __init__(self, targets: int, *, count: int = 101) -> None:
         super().__init__()
-        self.register_buffer("levels", torch.zeros(2, targets, count))
+        self.register_buffer("levels", torch.zeros(targets, count))
 
     def loss(self, x: Tensor, given: Given, *, turn: str, rng: torch.Generator) -> dict[str, Tensor]:
         """The mean squared error of the matched image."""
         return {"total": (x - self.sample(given, tuple(x.shape), rng=rng)).square().mean()}
 
     def begin(self, batches: Callable[[], Iterable[Batch]]) -> None:
-        """Averages the quantiles of inputs and of targets over the training images, each by itself."""
+        """Averages the targets' quantiles over the training images."""
         total, images = torch.zeros_like(self.levels, dtype=torch.float64), 0
-        at = np.linspace(0, 1, self.levels.shape[2])
         for batch in batches():
-            assert batch.given.image is not None, "histogram matching is given an image"
-            for image, x, region in zip(batch.given.image, batch.x, batch.region, strict=True):
-                inside = (region[0] > 0.5).numpy()
-                for i in range(len(x)):
-                    source = image[min(i, len(image) - 1)]
-                    total[0, i] += torch.from_numpy(np.quantile(source.numpy()[inside], at))
-                    total[1, i] += torch.from_numpy(np.quantile(x[i].numpy()[inside], at))
+            for x, region in zip(batch.x, batch.region, strict=True):
+                total += torch.stack([torch.from_numpy(self._own(channel, region[0])) for channel in x])
                 images += 1
         self.levels = (total / max(images, 1)).float()
 
     def sample(self, given: Given, shape: tuple[int, ...], *, rng: torch.Generator) -> Tensor:
-        """The given image through the curve of quantiles, inside given.mask."""
+        """The given image through its own curve of quantiles, inside given.mask."""
         assert given.image is not None, "histogram matching is given an image"
-        matched = torch.empty(shape)
-        for i in range(shape[1]):
-            source = given.image[:, min(i, given.image.shape[1] - 1)].numpy()
-            curve = np.interp(source, self.levels[0, i].numpy(), self.levels[1, i].numpy())
-            matched[:, i] = torch.from_numpy(curve.astype(np.float32))
-        return matched if given.mask is None else matched * given.mask
+        matched = torch.zeros(shape)
+        for place, image in enumerate(given.image):
+            region = torch.ones_like(image[0]) if given.mask is None else given.mask[place, 0]
+            for i in range(shape[1]):
+                source = image[min(i, len(image) - 1)]
+                curve = np.interp(source.numpy(), self._own(source, region), self.levels[i].numpy())
+                matched[place, i] = torch.from_numpy(curve.astype(np.float32)) * region
+        return matched
+
+    def _own(self, image: Tensor, region: Tensor) -> np.ndarray:
+        return np.quantile(image.numpy()[(region > 0.5).numpy()], np.linspace(0, 1, self.levels.shape[1]))
 
 
 @final

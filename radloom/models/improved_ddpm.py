@@ -51,7 +51,7 @@ class ImprovedDDPM(Model):
         noisy = x + now * n
         guess, share = self._heads(noisy, now, dropped(given, len(x), self.dropout, rng))
         simple = (guess - n).square().mean()
-        bound = self._bound(x, noisy, guess.detach(), share, now, then, index == 1)
+        bound = self._bound(x, noisy, guess.detach(), share, now, then, index == 1).mean()
         total = simple + self.bound_weight * self.steps * bound
         return {"total": total, "simple": simple, "bound": bound}
 
@@ -68,7 +68,7 @@ class ImprovedDDPM(Model):
         x = ratios[-1] * own.normal(x)
         for step in range(self.draws, 0, -1):
             now, then = ratios[step], ratios[step - 1]
-            guess, share = self._heads(x, now.expand(len(x)).view(-1, *(1,) * (x.ndim - 1)), given)
+            guess, share = self._drawing_heads(x, _like(now.expand(len(x)), x), given)
             clean = x - now * guess
             x = clean
             if step > 1:
@@ -76,10 +76,26 @@ class ImprovedDDPM(Model):
                 x = mean + (learned_log_variance(share, now, then) / 2).exp() * own.normal(x)
         return x
 
+    def bound(self, x: Tensor, given: Given, *, rng: torch.Generator) -> Float[Tensor, " b"]:
+        """A lower bound on ln p(x) in nats, a density, of the chain of `draws` steps (Ho et al. 2020, eq. 5).
+
+        One draw of x_t for each step: so the bound itself scatters a little around its mean.
+        """
+        ratios = self._ratios(self.draws).to(x)
+        # x_T = x0 + ratio n against ratio n, from which a draw begins
+        total = (x.square() / (2 * ratios[-1] ** 2)).flatten(1).sum(1)
+        for step in range(1, self.draws + 1):
+            now, then = (_like(ratios[i].expand(len(x)), x) for i in (step, step - 1))
+            noisy = x + now * torch.randn(x.shape, generator=rng, device=x.device, dtype=x.dtype)
+            guess, share = self._drawing_heads(noisy, now, given)
+            last = torch.full((len(x),), step == 1, device=x.device)
+            total = total + self._bound(x, noisy, guess, share, now, then, last).flatten(1).sum(1)
+        return -total
+
     def _bound(
         self, x: Tensor, noisy: Tensor, guess: Tensor, share: Tensor, now: Tensor, then: Tensor, last: Tensor
     ) -> Tensor:
-        """KL(q(x_then | noisy, x0) || p) in nats per voxel, and for the last step -ln p(x0 | noisy), a density."""
+        """KL(q(x_then | noisy, x0) || p) of each voxel in nats, and for the last step -ln p(x0 | noisy), a density."""
         weight = (then / now) ** 2
         clean = noisy - now * guess
         mean, right = clean + weight * (noisy - clean), x + weight * (noisy - x)
@@ -87,13 +103,21 @@ class ImprovedDDPM(Model):
         learned = learned_log_variance(share, now, then)
         apart = gaussian_kl(right, least, mean, learned)
         likelihood = gaussian_kl(x, learned, clean, learned) + 0.5 * (learned + torch.log(torch.tensor(2 * torch.pi)))
-        return torch.where(_like(last, x), likelihood, apart).mean()
+        return torch.where(_like(last, x), likelihood, apart)
 
     def _heads(self, x: Tensor, ratio: Tensor, given: Given) -> tuple[Tensor, Tensor]:
         """The noise, and v in [0, 1] for outputs in [-1, 1], from x = x0 + ratio n."""
         answer = self.network(x / (1 + ratio**2).sqrt(), ratio.flatten().log() / 4, given).float()
         guess, share = answer.chunk(2, dim=1)
         return guess, (share + 1) / 2
+
+    def _drawing_heads(self, x: Tensor, ratio: Tensor, given: Given) -> tuple[Tensor, Tensor]:
+        """The same with v kept within [0, 1], between which the best variance lies: what strays draws ever more noise.
+
+        The loss leaves v free, as the paper does, or it could not come back.
+        """
+        guess, share = self._heads(x, ratio, given)
+        return guess, share.clamp(0, 1)
 
     def _ratios(self, steps: int) -> Tensor:
         """The sigma / alpha of steps 0 (a tenth of the first, in the place of no noise at all) to `steps` (n + 1,)."""

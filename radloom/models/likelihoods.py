@@ -10,6 +10,7 @@ from radloom.given import Given
 from radloom.models.diffusion import Diffusion
 from radloom.models.discrete import Levels, bits_per_dimension
 from radloom.models.flow import Flow
+from radloom.models.improved_ddpm import ImprovedDDPM
 from radloom.models.pixelcnn import PixelCNN
 from radloom.models.vae import VAE
 from radloom.samplers.likelihood import hutchinson
@@ -21,6 +22,11 @@ def diffusion_bits(model: Diffusion, x: Tensor, given: Given, rng: torch.Generat
     """By the probability-flow ODE on the model's own grid, with a random trace (Song et al. 2021, appendix D.2)."""
     density = model.log_likelihood(_spread(x, rng), given, rng=rng, trace=hutchinson)
     return bits_per_dimension(density, x[0].numel(), LEVELS)
+
+
+def improved_ddpm_bits(model: ImprovedDDPM, x: Tensor, given: Given, rng: torch.Generator) -> Float[Tensor, " b"]:
+    """An upper bound, by the variational bound of the chain that is drawn (Nichol & Dhariwal 2021, section 2.2)."""
+    return bits_per_dimension(model.bound(_spread(x, rng), given, rng=rng), x[0].numel(), LEVELS)
 
 
 def vae_bits(model: VAE, x: Tensor, given: Given, rng: torch.Generator) -> Float[Tensor, " b"]:

@@ -100,7 +100,7 @@ class GAN(Model):
         self.register_buffer("shown", torch.zeros((), dtype=torch.long))
         self.register_buffer("mean_length", torch.zeros(()))
         self._batch, self._length = 0, None
-        self._grow()
+        self._grow(0)
 
     def loss(self, x: Tensor, given: Given, *, turn: str, rng: torch.Generator) -> dict[str, Tensor]:
         """The game's loss and the penalties that are due; "real" and "fake" are the discriminator's mean scores."""
@@ -131,7 +131,7 @@ class GAN(Model):
         self._batch, self._length = 0, None
         if self.disguise is not None:
             self.disguise.after_step(int(self.steps))
-        self._grow()
+        self._grow(int(self.shown))
 
     def _discriminator(self, x: Tensor, given: Given, noise: Noise, rng: torch.Generator) -> dict[str, Tensor]:
         with torch.no_grad():
@@ -180,10 +180,10 @@ class GAN(Model):
     def _scores(self, given: Given, time: Tensor | None) -> Scores:
         return lambda x: self.discriminator(x, given, time)
 
-    def _grow(self) -> None:
+    def _grow(self, shown: int) -> None:
         if self.growth is not None:
             assert isinstance(self.generator, ProgressiveGenerator)
             assert isinstance(self.discriminator, ProgressiveDiscriminator)
-            stage = self.growth.stage(int(self.shown), self.generator.levels)
+            stage = self.growth.stage(shown, self.generator.levels)
             self.generator.stage.fill_(stage)
             self.discriminator.stage.fill_(stage)

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from radloom.data.views import neighbours
 from radloom.given import Given
 from radloom.models.model import Batch, Model
 
@@ -76,21 +77,24 @@ def _routed(batch: Batch, route: Route) -> Batch:
 
 @final
 class Slicewise(Model):
-    """A model of axial slices as a model of volumes (b, c, x, y, z), `chunk` slices at a time."""
+    """A model of axial slices as a model of volumes (b, c, x, y, z), `chunk` slices at a time.
 
-    def __init__(self, model: Model, *, chunk: int = 8) -> None:
+    context: slices above and as many below that the model sees of given.image beside a slice, as in AxialSlices.
+    """
+
+    def __init__(self, model: Model, *, chunk: int = 8, context: int = 0) -> None:
         super().__init__()
-        self.model, self.chunk = model, chunk
+        self.model, self.chunk, self.context = model, chunk, context
         self.turns = model.turns
 
     def loss(self, x: Tensor, given: Given, *, turn: str, rng: torch.Generator) -> dict[str, Tensor]:
         """The inner model's loss over all slices."""
-        return self.model.loss(_slices(x), _sliced(given), turn=turn, rng=rng)
+        return self.model.loss(_slices(x), _sliced(given, self.context), turn=turn, rng=rng)
 
     def sample(self, given: Given, shape: tuple[int, ...], *, rng: torch.Generator) -> Tensor:
         """The slices' draws, stacked again."""
         b, c, *plane, depth = shape
-        flat = _sliced(given)
+        flat = _sliced(given, self.context)
         parts = [
             self.model.sample(
                 flat[start : start + self.chunk], (min(self.chunk, b * depth - start), c, *plane), rng=rng
@@ -105,7 +109,9 @@ class Slicewise(Model):
 
     def begin(self, batches: Callable[[], Iterable[Batch]]) -> None:
         """The inner model's, on slices."""
-        self.model.begin(lambda: (Batch(_slices(b.x), _sliced(b.given), _slices(b.region)) for b in batches()))
+        self.model.begin(
+            lambda: (Batch(_slices(b.x), _sliced(b.given, self.context), _slices(b.region)) for b in batches())
+        )
 
     def after_step(self) -> None:
         """The inner model's."""
@@ -117,11 +123,20 @@ def _slices(x: Tensor) -> Tensor:
     return x.movedim(-1, 1).flatten(0, 1)
 
 
-def _sliced(given: Given) -> Given:
+def _with_neighbours(image: Tensor, context: int) -> Tensor:
+    """(b, c, x, y, z) with the neighbouring slices' channels behind each slice's own."""
+    depth = image.shape[-1]
+    places = torch.tensor([[z, *neighbours(z, depth, context)] for z in range(depth)])
+    return torch.cat([image[..., column] for column in places.unbind(1)], dim=1)
+
+
+def _sliced(given: Given, context: int) -> Given:
     assert given.label is None, "a label for each slice is not defined"
     assert given.text is None, "a text for each slice is not defined"
     assert given.measured is None, "a measurement of each slice is not defined"
     image, mask = given.image, given.mask
+    if image is not None and context:
+        image = _with_neighbours(image, context)
     return Given(image if image is None else _slices(image), mask if mask is None else _slices(mask))
 
 

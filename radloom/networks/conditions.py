@@ -1,4 +1,4 @@
-"""What a network hears of a condition: vectors (class, value, text) and maps (image, mask, boxes); one dropout policy.
+"""What a network hears: vectors (class, value, text) and maps (image, mask, boxes, measurement); one dropout policy.
 
 What is unknown is NaN (text: an empty string) or absent, for one item or for all; every part says "unknown" in a way
 of its own, never by a value that could be known.
@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from radloom.errors import RadloomError
 from radloom.given import Given
+from radloom.operators.base import Measurement
 
-ENTRIES = ("image", "mask", "label", "text")
+ENTRIES = ("image", "mask", "label", "text", "measured")
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,19 @@ def dropped(given: Given, count: int, policy: Dropout, rng: torch.Generator) -> 
     return replace(given, **hidden)
 
 
-def _hide(entry: Tensor | tuple[str, ...] | None, lost: Tensor) -> Tensor | tuple[str, ...] | None:
+_Entry = Tensor | tuple[str, ...] | Measurement | None
+
+
+def _hide(entry: _Entry, lost: Tensor) -> _Entry:
     if entry is None:
         return None
+    if isinstance(entry, Measurement):
+        y = _hide(entry.y, lost)
+        assert isinstance(y, Tensor)
+        return replace(entry, y=y)
     if isinstance(entry, tuple):
         return tuple("" if gone else text for text, gone in zip(entry, lost.tolist(), strict=True))
-    values = entry if entry.is_floating_point() else entry.float()
+    values = entry if entry.is_floating_point() or entry.is_complex() else entry.float()
     return values.masked_fill(lost.to(values.device).view(-1, *(1,) * (values.ndim - 1)), float("nan"))
 
 
@@ -171,6 +179,28 @@ def position_maps(dims: int) -> Maps:
 def mask_maps(channels: int) -> Maps:
     """The channels of given.mask likewise."""
     return Maps(2 * channels, lambda given, x: _with_presence(given.mask, channels, x, "mask"))
+
+
+def measured_maps(channels: int) -> Maps:
+    """The image A^+ y of what was measured, of so many channels, and one that is 1 where y is known and 0 where not.
+
+    One NaN in an item's y makes all of it unknown. A network may learn from this what the measurement says; that its
+    answer agrees with it is the work of samplers.guidance.data_consistency. A^+ is worked out each time: operators
+    without a closed form make it the dearest part of a step.
+    """
+
+    def draw(given: Given, x: Tensor) -> Tensor:
+        if given.measured is None:
+            return x.new_zeros(len(x), channels + 1, *x.shape[2:])
+        y, lost = given.measured.y, given.measured.y.isnan()
+        picture = given.measured.operator.pinv(y.masked_fill(lost, 0)).to(x)
+        if picture.shape != (len(x), channels, *x.shape[2:]):
+            raise RadloomError(f"a measurement of images {tuple(picture.shape)}",
+                               expected=f"{(len(x), channels, *x.shape[2:])}")  # fmt: skip
+        known = (~lost.flatten(1).any(1)).to(x).view(-1, *(1,) * (x.ndim - 1))
+        return torch.cat([picture * known, known.expand(len(x), 1, *x.shape[2:])], dim=1)
+
+    return Maps(channels + 1, draw)
 
 
 def box_map(dims: int, boxes: int, *, first: int = 0) -> Maps:

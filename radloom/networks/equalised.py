@@ -17,12 +17,15 @@ _LINEAR = {2: "bilinear", 3: "trilinear"}
 def convolved(
     x: Float[Tensor, "b c *s"], weight: Tensor, bias: Tensor | None = None
 ) -> Float[Tensor, "b k *s"]:  # fmt: skip
-    """Convolves x at stride 1, zero-padded to its own size; kernels have odd edges."""
-    edge, dims = weight.shape[-1], x.ndim - 2
+    """Convolves x at stride 1, zero-padded to its own size; kernels have odd edges.
+
+    A weight of fewer input channels than x has works on as many groups of channels as there are.
+    """
+    edge, dims, groups = weight.shape[-1], x.ndim - 2, x.shape[1] // weight.shape[1]
     if min(x.shape[2:]) >= edge:
-        return _CONVOLVE[dims](x, weight, bias, padding=edge // 2)
+        return _CONVOLVE[dims](x, weight, bias, padding=edge // 2, groups=groups)
     # shorter than the kernel: pad first, see layers._Conv2d
-    return _CONVOLVE[dims](F.pad(x, [edge // 2] * 2 * dims), weight, bias)
+    return _CONVOLVE[dims](F.pad(x, [edge // 2] * 2 * dims), weight, bias, groups=groups)
 
 
 def leaky(x: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -10,11 +10,13 @@ import numpy as np
 from radloom.phantom.acquisition import scan
 from radloom.phantom.anatomy import Atlas, head_grid, new_subject
 from radloom.phantom.disease import Disease, draw_tumour, grow_lesions, grow_tumour, no_disease
+from radloom.phantom.fields import Grid
+from radloom.phantom.functional import FUNCTIONAL, UNITS
 from radloom.phantom.scanners import SCANNERS
 from radloom.random import numpy_stream
 from radloom.types import Case, Image
 
-CONTRASTS = ("t1", "t1c", "t2", "flair", "pd", "dir")
+CONTRASTS = ("t1", "t1c", "t2", "flair", "pd", "dir", *FUNCTIONAL)
 DISEASES = ("tumour", "ms", "none")
 DiseaseName = Literal["tumour", "ms", "none"]
 
@@ -39,11 +41,17 @@ def subject(
     elif disease == "ms":
         ill = grow_lesions(anatomy, rng=stream("disease"))
     volumes = scan(anatomy, ill, scanner, contrasts, stream=stream)
-    images = {f"image.{contrast}": Image(voxels, grid.affine) for contrast, voxels in volumes.items()}
-    masks = {"mask.brain": anatomy.brain.astype(np.uint8)} | _disease_mask(ill, disease)
-    images |= {key: Image(voxels, grid.affine, kind="label") for key, voxels in masks.items()}
+    images = as_images(volumes, {"mask.brain": anatomy.brain} | _disease_mask(ill, disease), grid)
     name = f"sub-{index:04d}"
     return Case(name, name, images, dict(ill.labels), site=scanner.site, vendor=scanner.vendor)
+
+
+def as_images(volumes: Mapping[str, np.ndarray], masks: Mapping[str, np.ndarray], grid: Grid) -> dict[str, Image]:
+    """The entries of a case: `volumes` by contrast and `masks` by column on the grid."""
+    images = {
+        f"image.{contrast}": Image(one, grid.affine, unit=UNITS.get(contrast, "1")) for contrast, one in volumes.items()
+    }
+    return images | {key: Image(one.astype(np.uint8), grid.affine, kind="label") for key, one in masks.items()}
 
 
 def _disease_mask(ill: Disease, disease: DiseaseName) -> dict[str, np.ndarray]:

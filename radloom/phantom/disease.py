@@ -47,6 +47,7 @@ class Tumour:
     core_tissue: str
     hidden: Hidden
     rim_agent: float  # mmol/L
+    softness: float = 0.7  # half the width over which the border fades, mm
 
     @property
     def enhancing(self) -> bool:
@@ -87,7 +88,7 @@ def grow_tumour(tumour: Tumour, anatomy: Anatomy, *, rng: np.random.Generator) -
     # The falx holds it back: without this, white matter across the midline would light up as an island.
     own_side = _inside(3.0 + np.sign(tumour.centre[0]) * anatomy.template_x_mm)
     tissue = anatomy.brain * (1 - 0.8 * anatomy.fractions[2]) * own_side
-    whole = _inside(tumour.radius - distance) * tissue
+    whole = _inside(tumour.radius - distance, tumour.softness) * tissue
     thickness = np.clip(tumour.rim * (1 + 0.35 * rim_noise), 0.0, None)
     core = np.minimum(_inside(tumour.radius - thickness - distance), whole) if tumour.enhancing else whole
     swollen = _inside(tumour.radius + tumour.oedema * np.clip(1 + 0.5 * reach, 0.15, 2.2) - distance)

@@ -10,14 +10,23 @@ from scipy import ndimage
 
 from radloom.phantom.acquisition import scan
 from radloom.phantom.anatomy import Anatomy, Atlas, head_grid, new_subject
-from radloom.phantom.brain import subject
+from radloom.phantom.brain import as_images, subject
 from radloom.phantom.disease import Disease, Part, draw_tumour, grow_lesions, ovoid
 from radloom.phantom.scanners import SCANNERS
 from radloom.random import numpy_stream
 from radloom.types import Case, Image
 
 MOST_NEW = 6
-SAME = ("site", "tumour", "anatomy", "disease", "spread", "texture")  # what a year does not change
+SAME = (
+    "site",
+    "tumour",
+    "anatomy",
+    "disease",
+    "spread",
+    "texture",
+    "physiology.diffusion",
+    "physiology.perfusion",
+)  # what a year does not change
 
 
 def two_examinations(
@@ -40,9 +49,8 @@ def two_examinations(
     old = grow_lesions(anatomy, rng=stream("disease"))
     later, new = with_new_lesions(old, anatomy, rng=stream("new"))
     volumes = scan(anatomy, later, scanner, contrasts, stream=stream)
-    images = {f"image.{contrast}": Image(voxels, grid.affine) for contrast, voxels in volumes.items()}
-    masks = {"mask.brain": anatomy.brain.astype(np.uint8), "mask.lesion": later.mask, "mask.new": new}
-    images |= {key: Image(np.asarray(mask), grid.affine, kind="label") for key, mask in masks.items()}
+    masks = {"mask.brain": anatomy.brain, "mask.lesion": np.asarray(later.mask), "mask.new": new}
+    images = as_images(volumes, masks, grid)
     months = round(float(stream("months").uniform(6, 24)), 1)
     labels = {**later.labels, "label.new_lesions": int(new.max()), "time.months": months}
     nothing = Image(np.zeros_like(new), grid.affine, kind="label")

@@ -56,7 +56,8 @@ def _context(source: Source) -> dict[str, Any]:
     return {
         "source": source,
         "run": {**_OPTIONAL, "title": source.record["system"], **source.record},
-        "study": _study(source),
+        "study": _shown(source.folder, source.study),
+        "checks": _shown(source.folder, source.checks),
         "targets": [names.entry(key) for key in source.targets],
         "inputs": [names.entry(key) for key in source.record["inputs"]],
         "simulated": bool(source.record.get("about", {}).get("simulated")),
@@ -77,12 +78,12 @@ def _context(source: Source) -> dict[str, Any]:
     }
 
 
-def _study(source: Source) -> dict[str, Any]:
-    """study.json, its pictures as data URIs."""
-    study = {"name": "", "question": "", "comparisons": [], "tables": [], "figures": [], **(source.study or {})}
-    study["figures"] = [{"note": "", **one, "src": _embedded(source.folder / one["file"])} for one in study["figures"]]
-    study["tables"] = [{"note": "", **one} for one in study["tables"]]
-    return study
+def _shown(folder: Path, found: dict[str, Any] | None) -> dict[str, Any]:
+    """What study.json or checks.json holds, its pictures as data URIs."""
+    shown = {"name": "", "question": "", "comparisons": [], "tables": [], "figures": [], **(found or {})}
+    shown["figures"] = [{"note": "", **one, "src": _embedded(folder / one["file"])} for one in shown["figures"]]
+    shown["tables"] = [{"note": "", "target": "", **one} for one in shown["tables"]]
+    return shown
 
 
 def _embedded(path: Path) -> str:

@@ -20,7 +20,8 @@ class Source:
     """What the run folder holds.
 
     record: run.json. table: the rows of results.csv for `split`. split: "test", or else the only one evaluated.
-    losses: losses.csv, None when absent. study: study.json, None when no study was run. next: next.txt or "".
+    losses: losses.csv, None when absent. study, checks: study.json and
+    checks.json, None when absent. next: next.txt or "".
     """
 
     folder: Path
@@ -30,6 +31,7 @@ class Source:
     losses: pd.DataFrame | None
     study: dict[str, Any] | None
     next: str
+    checks: dict[str, Any] | None = None
 
     @property
     def seed(self) -> int:
@@ -83,6 +85,7 @@ def read_source(folder: Path) -> Source:
         losses=_losses(folder / "losses.csv"),
         study=read_json(folder / "study.json") if (folder / "study.json").exists() else None,
         next=_text(folder / "next.txt"),
+        checks=read_json(folder / "checks.json") if (folder / "checks.json").exists() else None,
     )
 
 

@@ -60,7 +60,7 @@ def run(recipe: Recipe, folder: RunFolder, cohort: Cohort) -> dict[str, object]:
     if not cases:
         raise RadloomError("the cohort has no case in split test", do="assign one with `radloom data split`")
     cohort.where("test").require([MASK])
-    reader = _reader(recipe, folder, cohort)
+    reader = trained_reader(recipe, folder, cohort)
     arms = all_arms(recipe, folder, cohort)
     rows = [row for case in cases for row in _read_case(recipe, folder, cohort, reader.segmenter, arms, case)]
     results = Results.of(rows)
@@ -80,28 +80,29 @@ def run(recipe: Recipe, folder: RunFolder, cohort: Cohort) -> dict[str, object]:
     return study
 
 
-def _reader(recipe: Recipe, folder: RunFolder, cohort: Cohort) -> Reader:
-    """Trains the segmenter on the real channels of the training patients and freezes it."""
+def trained_reader(recipe: Recipe, folder: RunFolder, cohort: Cohort) -> Reader:
+    """A segmenter trained on the real channels of the training patients and frozen; its settings are the study's."""
     task = translation(recipe)
     store = stored(task, folder, cohort, ("train", "val"))
     training = cohort.where("train").ids
     settings = SegmenterSettings(**recipe.system.sizes[recipe.size, recipe.dims].study)
     seed = folder.record()["seed"]
     volumes = [store.volume(case)[:, :-1] for case in training]
-    segmenter = train_segmenter(volumes, [_labels(task, cohort, case) for case in training], classes=1 + len(REGIONS),
-                                settings=settings, seed=seed)  # fmt: skip
+    labels = [expert_labels(task, cohort, case) for case in training]
+    segmenter = train_segmenter(volumes, labels, classes=1 + len(REGIONS), settings=settings, seed=seed)
     path = folder.path / "segmenter.safetensors"
     save_weights(path, segmenter)
     scores = []
     for case in cohort.where("val").ids:
         if MASK in cohort.image_columns and cohort.path(case, MASK) is not None:
             read = segmenter.read(np.ascontiguousarray(store.volume(case)[:, :-1].transpose(1, 2, 3, 0)))
-            scores.append(dice(read > 0, _labels(task, cohort, case) > 0))
+            scores.append(dice(read > 0, expert_labels(task, cohort, case) > 0))
     return Reader(segmenter, sha256(path), float(np.nanmean(scores)) if scores else float("nan"),
                   len(set(cohort.where("train").table["patient"])))  # fmt: skip
 
 
-def _labels(task: Task, cohort: Cohort, case: str) -> Integer[np.ndarray, "x y z"]:
+def expert_labels(task: Task, cohort: Cohort, case: str) -> Integer[np.ndarray, "x y z"]:
+    """The expert's tumour labels of a case, 0 to 3. Raises RadloomError for others, or for another grid."""
     check_one_grid(cohort.case(case, [task.inputs[0], MASK]))
     labels = cohort.image(case, MASK).voxels.astype(np.int64)
     if not 0 <= labels.min() <= labels.max() <= len(REGIONS):
@@ -121,7 +122,7 @@ def _read_case(
 ) -> Iterator[Row]:
     task, record = translation(recipe), folder.record()
     prepared, split = task.read(cohort, case), cohort.case(case, []).split
-    truth, grid = _labels(task, cohort, case), cohort.image(case, MASK)
+    truth, grid = expert_labels(task, cohort, case), cohort.image(case, MASK)
     real = prepared.stack(task.keys)
     by_real = segmenter.read(real)
     _keep(folder, grid, by_real, f"{case}.real.real")

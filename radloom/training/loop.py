@@ -54,14 +54,14 @@ class Examples:
             cut = flipped(self.view.cut(self.store, chosen, rng), self.training.flip, rng)
             if isinstance(self.task, Task) and self.task.pairing == "unpaired":
                 cut = self._with_other_targets(cut, chosen[0], rng)
-            cuts.append(with_other_contrast(cut, len(self.task.inputs), self.training.jitter, rng))
+            cuts.append(with_other_contrast(cut, len(cut) - len(self.task.target) - 1, self.training.jitter, rng))
         return self.task.examples(np.stack(cuts))
 
     def _with_other_targets(self, cut: np.ndarray, case: str, rng: np.random.Generator) -> np.ndarray:
         """The cut with the targets of a slice or cube of another case, where there is one."""
         others = [position for position in self.positions if position[0] != case] or self.positions
         other = self.view.cut(self.store, others[int(rng.integers(len(others)))], rng)
-        inputs = len(self.task.inputs)
+        inputs = len(cut) - len(self.task.target) - 1
         targets = flipped(other, self.training.flip, rng)[inputs:-1]
         return np.concatenate([cut[:inputs], targets, cut[-1:]])
 

@@ -131,7 +131,8 @@ def curves(axes: Axes, losses: pd.DataFrame, chosen: Callable[[str], bool], titl
 
 def _pictures(axes: np.ndarray, glimpse: Glimpse, drawn: torch.Tensor, row: int) -> None:
     assert glimpse.given.image is not None
-    inputs = list(zip(glimpse.task.inputs, glimpse.given.image[row], strict=True))
+    # a slice's neighbours follow behind its own channels
+    inputs = list(zip(glimpse.task.inputs, glimpse.given.image[row], strict=False))
     shown = [(key.removeprefix("image."), image, "gray", (0.0, None)) for key, image in inputs]
     for channel, key in enumerate(glimpse.task.target):
         name, peak = key.removeprefix("image."), glimpse.data_range[key]

@@ -53,7 +53,7 @@ def train(recipe: Recipe, folder: RunFolder, fabric: Fabric, *, seed: int) -> No
         glimpse = _drawn_glimpse(task, view, store, watched or training, label)
     else:
         trainer = new_trainer(recipe, fabric, seed, lambda: whole_volumes(task, store, training))
-        typical = _typical(folder, task, store, training)
+        typical = record_range(folder, task, store, training)
         glimpse = _glimpse(task, view, store, watched or training, label, typical)
     with _asked_to_stop(fabric) as stop:
         _run(trainer, examples, folder, glimpse, stop)
@@ -113,7 +113,7 @@ def _same_threads(folder: RunFolder) -> None:
     torch.set_num_threads(int(read_json(path)))
 
 
-def _typical(folder: RunFolder, task: Task, store: Store, cases: list[str]) -> dict[str, float]:
+def record_range(folder: RunFolder, task: Task, store: Store, cases: list[str]) -> dict[str, float]:
     """The data range by target, recorded once with the scale that brings drawn images back to scanner units.
 
     Both come from the training patients alone. data_range: the 99.9th percentile inside the head, in brain medians.

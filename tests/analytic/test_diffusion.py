@@ -252,6 +252,32 @@ def test_the_bound_prefers_the_variance_that_the_data_have() -> None:
         assert bounds[better] < bounds[1 - better] - 0.01
 
 
+def test_the_bound_is_the_density_of_normal_data_and_looser_where_the_variance_is_wrong_or_the_steps_are_few() -> None:
+    """For N(0, 1) data beta is the exact variance, of any number of steps (Ho et al. 2020, section 3.2)."""
+    missed = {}
+    for spread, share, draws in ((1.0, 1.0, 10), (1.0, 1.0, 100), (1.0, 0.0, 10), (0.3, 1.0, 10), (0.3, 1.0, 100)):
+        x = spread * torch.randn((40, 1, 32, 32), generator=rng(1))
+        exact = torch.distributions.Normal(0.0, spread).log_prob(x).mean().item()
+        model = ImprovedDDPM(NoiseOracle(spread, share), paths.cosine(), steps=100, draws=draws)
+        bound = model.bound(x, Given(), rng=rng(2))
+        assert bound.shape == (40,)
+        missed[spread, share, draws] = exact - bound.mean().item() / 1024
+    for draws in (10, 100):  # the noise of x_t moves it by about 0.01
+        assert missed[1.0, 1.0, draws] == pytest.approx(0, abs=0.04)
+    assert missed[1.0, 0.0, 10] > 0.1
+    assert missed[0.3, 1.0, 10] > missed[0.3, 1.0, 100] + 0.05 > 0.05
+
+
+def test_what_strays_beyond_the_variances_that_can_be_right_is_drawn_as_the_nearest_of_them() -> None:
+    drawn = [
+        ImprovedDDPM(NoiseOracle(1.0, share), paths.cosine(), steps=50, draws=5).sample(
+            Given(), (1, 1, 8, 8), rng=rng()
+        )
+        for share in (1.0, 30.0)
+    ]
+    torch.testing.assert_close(drawn[0], drawn[1])
+
+
 def test_a_short_chain_with_the_learned_variance_draws_the_data_where_the_lower_bound_is_too_narrow() -> None:
     spreads = {}
     for share in (0.0, 1.0):
@@ -349,6 +375,43 @@ def test_boxes_are_painted_with_their_shares_of_voxels() -> None:
     assert not box.draw(Given(), x).any()
     with pytest.raises(RadloomError, match="corners"):
         box.draw(Given(label=torch.zeros(1, 3)), x)
+
+
+@final
+class Shadow(LinearOperator):
+    """Every image without its first column."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return x[..., 1:]
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        return torch.nn.functional.pad(y, (1, 0))
+
+    pinv = adjoint
+
+
+def test_a_measurement_is_seen_as_the_image_that_it_determines_or_as_unknown() -> None:
+    x, y = torch.zeros(2, 1, 2, 3), torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]] * 2)
+    y[1, 0, 0, 0] = float("nan")
+    seen = conditions.measured_maps(1).draw(Given(measured=Measurement(y, Shadow())), x)
+    assert seen[0].tolist() == [[[0, 1, 2], [0, 3, 4]], [[1, 1, 1], [1, 1, 1]]]
+    assert not seen[1].any()
+    assert torch.equal(conditions.measured_maps(1).draw(Given(), x), torch.zeros(2, 2, 2, 3))
+    with pytest.raises(RadloomError, match="a measurement of images"):
+        conditions.measured_maps(2).draw(Given(measured=Measurement(y, Shadow())), x)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.complex64])
+def test_dropout_hides_a_measurement_of_real_or_complex_numbers_and_leaves_the_operator(dtype: torch.dtype) -> None:
+    given = Given(measured=Measurement(torch.ones(2000, 1, 1, 2, dtype=dtype), Shadow()))
+    hidden = dropped(given, 2000, Dropout(("measured",), each=0.3, jointly=0.0), rng())
+    assert given.measured is not None
+    assert hidden.measured is not None
+    assert hidden.measured.operator is given.measured.operator
+    lost = hidden.measured.y.isnan().flatten(1)
+    assert torch.equal(lost.all(1), lost.any(1))
+    assert lost[:, 0].float().mean().item() == pytest.approx(0.3, abs=0.04)
+    assert not given.measured.y.isnan().any()
 
 
 def test_maps_tell_known_from_unknown_voxels_and_refuse_other_shapes() -> None:

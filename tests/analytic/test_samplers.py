@@ -142,6 +142,7 @@ STOCHASTIC: dict[str, tuple[Sampler, Tensor]] = {
     "ancestral": (stochastic.ancestral, grids.karras(150, 0.02, 80.0)),
     "DDIM, eta 1": (stochastic.ddim(1.0), grids.karras(150, 0.02, 80.0)),
     "DDIM, eta 0.5": (stochastic.ddim(0.5), grids.karras(150, 0.02, 80.0)),
+    "Heun with noise": (stochastic.heun_with_noise(churn=40.0, inflation=1.0), grids.karras(80, 0.002, 80.0)),
     "predictor only": (stochastic.predictor_corrector(snr=0.1, corrections=0), grids.karras(200, 0.01, 80.0)),
     "annealed Langevin": (stochastic.annealed_langevin(step=0.2, repeats=15), grids.geometric(80, 0.02, 20.0)),
 }
@@ -164,6 +165,28 @@ def test_predictor_with_corrector_keeps_the_law_of_an_image_of_many_voxels() -> 
     drawn = run(stochastic.predictor_corrector(snr=0.1), x, sigmas, denoise=denoise)
     assert drawn.mean().item() == pytest.approx(0.2, abs=0.03)
     assert drawn.std().item() == pytest.approx(0.5, rel=0.05)
+
+
+def test_heuns_step_with_noise_is_the_one_written_out_and_without_noise_heuns() -> None:
+    sigmas, x = grids.karras(3, 0.5, 4.0), 4 * normal(2)
+    torch.testing.assert_close(run(stochastic.heun_with_noise(churn=0.0), x, sigmas), run(solvers.heun, x, sigmas))
+    denoise, own = gaussian(), streams(torch.Generator().manual_seed(1), 2)
+    expected = x
+    for i in range(3):  # Algorithm 2, with gamma = 0.6 / 3 where sigma lies within 1 and 10
+        now, then = sigmas[i], sigmas[i + 1]
+        if 1 <= now <= 10:
+            raised = 1.2 * now
+            expected = expected + 1.1 * (raised**2 - now**2).sqrt() * own.normal(x)
+            now = raised
+        slope = (expected - denoise(expected, now, Given())) / now
+        ahead = expected + (then - now) * slope
+        if then > 0:
+            slope_ahead = (ahead - denoise(ahead, then, Given())) / then
+            ahead = expected + (then - now) * (slope + slope_ahead) / 2
+        expected = ahead
+    sampler = stochastic.heun_with_noise(churn=0.6, lowest=1.0, highest=10.0, inflation=1.1)
+    torch.testing.assert_close(run(sampler, x, sigmas), expected)
+    assert not torch.allclose(expected, run(solvers.heun, x, sigmas), atol=0.01)
 
 
 def test_ancestral_steps_are_those_of_ddpm_in_its_own_coordinates() -> None:
@@ -386,6 +409,7 @@ def test_what_a_guide_or_sampler_needs_and_lacks_is_said() -> None:
         run(stochastic.repaint(jumps=2), x, sigmas)
     wrong: list[Callable[[], object]] = [
         lambda: stochastic.ddim(1.5), lambda: stochastic.repaint(jumps=0), lambda: solvers.unipc(0),
+        lambda: stochastic.heun_with_noise(churn=-1.0), lambda: stochastic.heun_with_noise(churn=1.0, lowest=60.0),
         lambda: guidance.ilvr(1, above=0.0), lambda: guidance.measured_posterior(noise=-1.0, spread=1.0),
     ]  # fmt: skip
     for make in wrong:

@@ -12,6 +12,7 @@ from radloom.given import Given
 from radloom.models import augmentation, diffusion_gan, paths, penalties, predictions, times
 from radloom.models.adversarial_diffusion import AdversarialDiffusion, large_steps
 from radloom.models.augmentation import Augmentation
+from radloom.models.available import Available
 from radloom.models.bridge import Bridge, even_in_root, walk
 from radloom.models.closed_form import Constant, TrainingMean, Voxelwise
 from radloom.models.consistency import Consistency, Ladder
@@ -21,6 +22,7 @@ from radloom.models.diffusion_flow import DiffusionFlow
 from radloom.models.diffusion_gan import Diffused
 from radloom.models.discrete import Levels, LogisticMixture, Softmax
 from radloom.models.energy import EnergyModel, Langevin
+from radloom.models.ensemble import Averaged, Ensemble
 from radloom.models.feedback import Feedback
 from radloom.models.flow import DenoisingFlow, Flow
 from radloom.models.gan import PairedGAN
@@ -47,6 +49,7 @@ from radloom.networks.energies import ConvEnergy
 from radloom.networks.flows import Affine, Glow, Spline
 from radloom.networks.pix2pix import PatchDiscriminator
 from radloom.networks.progressive import ProgressiveDiscriminator, ProgressiveGenerator
+from radloom.networks.r3gan import R3Discriminator, R3Generator
 from radloom.networks.registration import RegistrationNet
 from radloom.networks.residual_discriminator import ResidualDiscriminator
 from radloom.networks.residual_unet import ResidualUNet
@@ -192,6 +195,11 @@ def adversarial(dims: int, name: str) -> GAN:
     if name == "StyleGAN2, ADA":
         return GAN(styled(dims, StyleSynthesis2), judge(dims), game=GAMES["non_saturating"], penalties=(r1,),
                    path_length=PathLength(every=2), disguise=Augmentation(augmentation.radiology(), ahead))  # fmt: skip
+    if name == "R3GAN":
+        players = (R3Generator(dims, SHAPE[:dims], TARGETS, (8, 4), latent=4, blocks=1, group=4),
+                   R3Discriminator(dims, SHAPE[:dims], TARGETS, (8, 4), blocks=1, group=4))  # fmt: skip
+        both = (penalties.r1(1.0, every=2), penalties.r2(1.0, every=2))
+        return GAN(*players, game=GAMES["relativistic"], penalties=both)
     if name == "PGGAN":
         wgan = (penalties.gradient_penalty(), penalties.drift())
         return GAN(*progressive(dims, (8, 4)), game=GAMES["wasserstein"], penalties=wgan, growth=Growth(6, 4))
@@ -236,7 +244,7 @@ MODELS: dict[str, Callable[[int], Model]] = {
     "no game": lambda dims: gan(dims, game="", base=True),
     **{
         name: lambda dims, name=name: adversarial(dims, name)
-        for name in ("StyleGAN", "StyleGAN2, ADA", "PGGAN", "unrolled GAN", "Diffusion-GAN")
+        for name in ("StyleGAN", "StyleGAN2, ADA", "R3GAN", "PGGAN", "unrolled GAN", "Diffusion-GAN")
     },
     "CycleGAN": cyclegan,
     "adversarial diffusion": adversarial_diffusion,
@@ -259,6 +267,9 @@ MODELS: dict[str, Callable[[int], Model]] = {
     "PixelCNN": pixelcnn,
     "PixelCNN++": pixelcnn_plus_plus,
     "independent": independent,
+    "available": lambda dims: Available(gan(dims, base=True, inputs=4), inputs=2, hide=0.4),
+    "ensemble": lambda dims: Ensemble((vae(dims), vae(dims))),
+    "averaged": lambda dims: Averaged(Ensemble((vae(dims), vae(dims)))),
     "tiled": lambda dims: Tiled(gan(dims, base=True), (8,) * dims),
     "slicewise": lambda dims: Slicewise(gan(2, base=True), chunk=3),
     "constant": lambda dims: Constant(0.5),
@@ -271,13 +282,15 @@ DIMS = {"slicewise": (3,)}  # the others in 2D and 3D
 UNTRAINED = {"constant", "training mean", "cubic"}
 ONE_ANSWER = {
     *UNTRAINED, *(name for name in MODELS if name.startswith("GAN, ")), "GAN over a base", "no game", "IREM",
-    "CycleGAN", "registration GAN",
-    "independent", "tiled", "slicewise", "conte 2021, tiny",
+    "CycleGAN",
+    "independent", "available", "tiled", "slicewise", "conte 2021, tiny",
+    "registration GAN",
 }  # fmt: skip
 CUT_OFF = {*DIFFUSIONS, *ONE_ANSWER, "SynDiff"} - {"IREM", "constant"}  # these draw 0 outside the region
 CONTESTED = {
     "StyleGAN",
     "StyleGAN2, ADA",
+    "R3GAN",
     "PGGAN",
     "unrolled GAN",
     "Diffusion-GAN",

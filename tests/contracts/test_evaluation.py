@@ -8,6 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from radloom.checking import check
 from radloom.data.cohort import Cohort
 from radloom.errors import RadloomError
 from radloom.evaluation import BASELINES, all_arms, evaluate, fitted_baselines
@@ -253,3 +254,17 @@ def test_identity_network_on_volumes_gives_the_input_back(dims: int, made: Made)
     assert given.image is not None
     torch.testing.assert_close(drawn, given.image, rtol=1e-5, atol=1e-6)
     assert on_volumes(inner, recipe).sample(given, (1, 2, *prepared.region.shape), rng=torch.Generator()).any()
+
+
+def test_checks_count_lesions_and_draw_again(made: Made) -> None:
+    recipe, folder, cohort = made
+    found = check(recipe, folder, cohort, cohort.where("test").ids)
+    assert json.loads((folder.path / "checks.json").read_text()) == json.loads(json.dumps(found))
+    assert [table["target"] for table in found["tables"]] == list(TARGET)
+    assert [row[0] for row in found["tables"][0]["rows"]] == ["model", *BASELINES]
+    zero = [one for one in found["cases"] if one["arm"] == "zero" and one["target"] == "image.flair"]
+    fates = [fate for one in zero for fate in one["fates"]]
+    assert fates
+    assert all(fate["synthetic"] == 0 for fate in fates)
+    assert (folder.path / found["figures"][0]["file"]).read_bytes().startswith(b"\x89PNG")
+    assert "one answer" in found["figures"][0]["note"]  # a GAN without noise draws the same image each time

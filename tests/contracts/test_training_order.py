@@ -117,3 +117,20 @@ def test_plan_says_what_to_change_when_it_does_not_fit() -> None:
     assert found.advice(8) == "it does not fit: try --set batch=2"
     assert found.advice(1) == "it does not fit: take a smaller patch"
     assert Plan(1, 1.0, 1.0, 900.0, 1000.0, 1, "cpu", "x", 1).advice(8) == "it fits"
+
+
+def test_unpaired_examples_join_slices_of_different_cases(tmp_path: Path) -> None:
+    task = Task(target=("image.t1",), inputs=("image.t2",), pairing="unpaired")
+    store = Store(tmp_path, task.keys)
+    for number, case in enumerate(("a", "b", "c")):
+        image = np.full((4, 1, 8, 8), number + 1, np.float32)
+        np.save(store.path(case), np.concatenate([image, 10 * image, np.ones_like(image)], axis=1))
+    view = AxialSlices((8, 8))
+    positions = view.positions(store, ["a", "b", "c"])
+    one = Examples(task=task, view=view, store=store, positions=positions, training=TRAINING, seed=0)
+    x, given = one.batch(0, 48, attempt=0)
+    assert given.image is not None
+    pairs = {(int(i.max()), int(t.max())) for i, t in zip(given.image, x, strict=True)}
+    assert pairs == {(i, 10 * j) for i in (1, 2, 3) for j in (1, 2, 3) if i != j}
+    again, _ = one.batch(12, 4, attempt=0)
+    assert torch.equal(again, x[12:16])

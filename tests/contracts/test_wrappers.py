@@ -8,8 +8,10 @@ import torch
 from model_list import begun, drawn, example, gan
 from torch import Tensor
 
+from radloom.errors import RadloomError
 from radloom.given import Given
-from radloom.models.closed_form import TrainingMean, Voxelwise
+from radloom.models.closed_form import Constant, TrainingMean, Voxelwise
+from radloom.models.ensemble import Averaged, Ensemble
 from radloom.models.gan import PairedGAN
 from radloom.models.model import Batch, Model
 from radloom.models.wrappers import Independent, Route, Slicewise, Tiled, gaussian_window, tile_starts
@@ -112,3 +114,44 @@ def test_zero_in_the_generator_over_a_base_is_the_base() -> None:
     torch.nn.init.zeros_(model.generator.head[-1].weight)
     torch.nn.init.zeros_(model.generator.head[-1].bias)
     torch.testing.assert_close(drawn(model, batch.given, 2, PLANE), model.base(batch.given.image) * batch.region)
+
+
+def test_an_ensemble_draws_each_member_as_often_as_the_others_and_learns_as_if_each_were_alone() -> None:
+    ensemble = Ensemble((Constant(0.0), Constant(1.0), Constant(2.0)))
+    x = ensemble.sample(Given(), (900, 1, 1, 1), rng=torch_stream(0))
+    counts = torch.bincount(x.flatten().long(), minlength=3)
+    assert counts.sum() == 900
+    assert (counts - 300).abs().max() < 60  # 4 standard deviations of a binomial variable
+    each = ensemble.each(Given(), (4, 1, 2, 2), rng=torch_stream(0))
+    torch.testing.assert_close(each.mean(0), torch.ones(4, 1, 2, 2))
+    torch.testing.assert_close(each.std(0, unbiased=False), torch.full((4, 1, 2, 2), (2 / 3) ** 0.5))
+    members, batch = (gan(2, game=""), gan(2, game="")), example(PLANE)
+    turn = members[0].turns[0]
+    with torch.no_grad():
+        losses = [
+            float(one.loss(batch.x, batch.given, turn=turn, rng=torch_stream(1))["total"])
+            for one in (Ensemble(members), *members)
+        ]
+    assert losses[0] == pytest.approx(losses[1] + losses[2])
+
+
+def test_members_of_an_ensemble_answer_from_the_same_noise() -> None:
+    model = begun("VAE", 2)
+    each = Ensemble((model, model)).eval().each(Given(), (2, 2, 12, 9), rng=torch_stream(3))
+    torch.testing.assert_close(each[0], each[1])
+
+
+@pytest.mark.parametrize("members", [(), (Constant(0.0), gan(2))])
+def test_an_ensemble_of_nothing_or_of_models_with_other_turns_is_refused(members: tuple[Model, ...]) -> None:
+    with pytest.raises(RadloomError, match="an ensemble of"):
+        Ensemble(members)
+
+
+def test_the_mean_of_members_errs_less_than_they_do_by_their_spread() -> None:
+    ensemble = Ensemble((Constant(0.0), Constant(1.0), Constant(5.0)))
+    drawn = Averaged(ensemble).sample(Given(), (2, 1, 3, 3), rng=torch_stream(0))
+    assert torch.equal(drawn, torch.full((2, 1, 3, 3), 2.0))
+    truth = torch.tensor(4.0)
+    each = torch.tensor([0.0, 1.0, 5.0])
+    less = (each - truth).square().mean() - (each - each.mean()).square().mean()
+    torch.testing.assert_close((drawn - truth).square().mean(), less)

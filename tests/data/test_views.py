@@ -94,7 +94,7 @@ def test_store_gives_back_what_was_added(store: Store) -> None:
     for i, key in enumerate((*INPUTS, *TARGETS)):
         assert np.array_equal(volume[:, i].transpose(1, 2, 0), prepared.channels[key])
         step = prepared.scales[key]
-        assert store.scales("sub-1")[key] == {"offset": step.offset, "scale": step.scale}
+        assert store.scales("sub-1")[key] == {"offset": step.offset, "scale": step.scale, "unit": "1"}
     assert np.array_equal(volume[:, -1].transpose(1, 2, 0) > 0.5, prepared.region)
     with pytest.raises(ValueError, match="read-only"):
         volume[0, 0, 0, 0] = 1

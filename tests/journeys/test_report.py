@@ -318,3 +318,28 @@ def test_a_missing_sample_ends_in_one_line_and_leaves_no_page(tmp_path):
     with pytest.raises(RadloomError, match=r"image\.flair"):
         write_report(run)
     assert not (run / "report.html").exists()
+
+
+def test_any_study_that_leaves_tables_and_pictures_is_on_the_page(tmp_path):
+    run = write_run(tmp_path, head(), Made(study=False))
+    rows = Results.read(run / "results.csv").table
+    Results(rows[rows["target"] != ""]).write(run / "results.csv")
+    table = {"title": "Lesions found", "columns": ["arm", "found", "p"], "rows": [["model", "3 of 4", "p = 0.04"],
+             ["zero", "0 of 4", ""]], "note": "Fisher's exact test."}  # fmt: skip
+    figure = {"title": "The worklist", "file": "study/queue.png", "note": "before and after"}
+    (run / "study").mkdir()
+    png = bytes.fromhex("89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b550000000a49444154789c63600000"
+                        "0200015d0d2d0a0000000049454e44ae426082")  # fmt: skip
+    (run / "study" / "queue.png").write_bytes(png)
+    answer = {"name": "detect", "question": "Are lesions found?", "answer": "Three of four were found.",
+              "tables": [table], "figures": [figure]}  # fmt: skip
+    (run / "study.json").write_text(json.dumps(answer))
+    page = Checked(write_report(run).read_text(encoding="utf-8"))
+    assert page.wrong == []
+    for said in ("Study: detect", "Are lesions found?", "Three of four were found.", "Lesions found", "3 of 4",
+                 "zero-filled", "Fisher's exact test.", "The worklist"):  # fmt: skip
+        assert said in page.text
+    assert "No study was run" not in page.text
+    (run / "study" / "queue.png").unlink()
+    with pytest.raises(RadloomError, match=r"queue\.png is absent; .*radloom study"):
+        write_report(run)
