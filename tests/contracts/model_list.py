@@ -283,8 +283,7 @@ ONE_ANSWER = {
     *UNTRAINED, *(name for name in MODELS if name.startswith("GAN, ")), "GAN over a base", "no game", "IREM",
     "CycleGAN",
     "independent", "available", "tiled", "slicewise", "conte 2021, tiny",
-    "CycleGAN", "registration GAN",
-    "independent", "tiled", "slicewise", "conte 2021, tiny",
+    "registration GAN",
 }  # fmt: skip
 CUT_OFF = {*DIFFUSIONS, *ONE_ANSWER, "SynDiff"} - {"IREM", "constant"}  # these draw 0 outside the region
 CONTESTED = {
