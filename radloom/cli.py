@@ -12,6 +12,7 @@ from radloom import __version__
 from radloom.cli_compare import compare
 from radloom.cli_data import app as data_commands
 from radloom.cli_data import print_answer
+from radloom.cli_triage import triage
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -241,6 +242,7 @@ def run(
 
 
 app.command()(compare)
+app.command()(triage)
 
 
 @app.command()

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +66,9 @@ def wishes(task: Synthesis, cohort: Cohort, wanted: Sequence[str]) -> list[Wish]
         return [Wish("image", ((),))]
     if wanted:
         return [_wanted(task.condition, text) for text in wanted]
+    if any(one.of_slices for one in task.condition):
+        kinds = product(*([float(i) for i in range(len(one.classes))] for one in task.condition))
+        return [Wish(_name(task.condition, codes), (codes,)) for codes in kinds]
     training = cohort.where("train")
     rows = [tuple(one.code(v) for one, v in zip(task.condition, row, strict=True))
             for row in training.table[[one.column for one in task.condition]].itertuples(index=False)]  # fmt: skip

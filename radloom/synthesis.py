@@ -31,7 +31,9 @@ class Synthesis:
     own slice. Grid: each image is resampled, its field of view kept, to square pixels. scaling: "median" divides by
     the median of the head (MR in arbitrary units), "window" takes intensities as they are (HU, radiographs), "auto" is
     "window" where the files name a unit. window: by target, the intensities that become -1 and 1: at most 0 or the
-    0.1st percentile, and the 99.9th percentile of the training images. Brighter voxels are cut there.
+    0.1st percentile, and the 99.9th percentile of the training images. Brighter voxels are cut there. condition: labels
+    of the case; or a mask, and then whether the slice shows any of it. without: a mask; slices that show any of it are
+    neither learned nor judged, so that a model of healthy anatomy needs no healthy patients.
     """
 
     target: tuple[str, ...]
@@ -39,6 +41,7 @@ class Synthesis:
     scaling: Scaling = "auto"
     grid: tuple[int, ...] = ()
     window: tuple[tuple[float, float], ...] = ()
+    without: str = ""
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -56,19 +59,23 @@ class Synthesis:
         return (*self.target, *(one.column for one in self.condition))
 
     def changed(self, changes: Mapping[str, Any]) -> tuple[Synthesis, dict[str, Any]]:
-        """The task with target, condition and scaling as named in the changes, and the changes that are left."""
+        """The task with target, condition, scaling and without as named in the changes, and the changes left."""
         rest = dict(changes)
         target = named_columns(rest.pop("target", self.target), "image.")
-        condition = named_columns(rest.pop("condition", tuple(one.column for one in self.condition)), "label.")
+        condition = named_columns(rest.pop("condition", tuple(one.column for one in self.condition)), "label.", "mask.")
+        without = named_columns(rest.pop("without", self.without), "mask.")
+        if len(without) > 1:
+            raise RadloomError(f"--set without={','.join(without)} names {len(without)} masks", expected="one")
         scaling = rest.pop("scaling", self.scaling)
         if scaling not in ("auto", "median", "window"):
             raise RadloomError(f"--set scaling={scaling} is unknown", expected="auto, median or window")
-        return replace(self, target=target, condition=tuple(map(Condition, condition)), scaling=scaling), rest
+        conditions = tuple(map(Condition, condition))
+        return replace(self, target=target, condition=conditions, scaling=scaling, without="".join(without)), rest
 
     def choices(self) -> dict[str, str]:
         """What `changed` takes, as it stands."""
         return {"target": ",".join(self.target), "condition": ",".join(self.keys[len(self.target) :]),
-                "scaling": self.scaling}  # fmt: skip
+                "scaling": self.scaling, "without": self.without}  # fmt: skip
 
     def on_grid(self, patch: tuple[int, ...]) -> Synthesis:
         """The task on a grid of this size."""
@@ -82,6 +89,8 @@ class Synthesis:
             found = [column for column in cohort.image_columns if column.startswith("image.")]
             raise RadloomError(f"the cohort has no column {absent[0]}", expected=f"one of {', '.join(found)}",
                                do=f"name what to draw: --set target={found[0] if found else 'image.NAME'}")  # fmt: skip
+        if self.without:
+            training.require([self.without])
         condition = tuple(one.fitted(training) for one in self.condition)
         scaling = self.scaling
         if scaling == "auto":
@@ -90,7 +99,14 @@ class Synthesis:
         return replace(self, condition=condition, scaling=scaling, window=window)
 
     def read(self, cohort: Cohort, case: str) -> Prepared:
-        """A case on the grid, its intensities from -1 to 1, with a constant channel for each label."""
+        """A case as it is learned and judged: `seen`, the region empty on slices that show what `without` masks."""
+        prepared = self.seen(cohort, case)
+        if not self.without:
+            return prepared
+        return replace(prepared, region=prepared.region & ~self._shows(cohort, case, self.without))
+
+    def seen(self, cohort: Cohort, case: str) -> Prepared:
+        """A case on the grid, its intensities from -1 to 1, with a channel for each label, constant on a slice."""
         channels: dict[str, np.ndarray] = {}
         scales: dict[str, Rescale] = {}
         images = {key: self._on_grid(cohort.image(case, key)) for key in self.target}
@@ -105,9 +121,22 @@ class Synthesis:
             channels[key] = np.clip(scales[key].apply(image).voxels, -1, 1).astype(np.float32)
         first = next(iter(images.values()))
         for one in self.condition:
-            label = np.float32(one.code(cohort.case(case, []).labels[one.column]))
-            channels[one.column] = np.full(first.shape, label)
+            if one.of_slices:
+                label = self._shows(cohort, case, one.column).astype(np.float32)
+            else:
+                label = np.float32(one.code(cohort.case(case, []).labels[one.column]))
+            channels[one.column] = np.broadcast_to(label, first.shape).copy()
         return Prepared(case, cohort.patient(case), channels, region, scales, replace(first, history=()))
+
+    def mask(self, cohort: Cohort, case: str, column: str) -> np.ndarray:
+        """Where a mask of the case is, on the task's grid (x, y, z), bool."""
+        return self._on_grid(cohort.image(case, column)).voxels > 0
+
+    def _shows(self, cohort: Cohort, case: str, column: str) -> np.ndarray:
+        """Whether each slice shows any of the mask (1, 1, z); in 2D on the mask's own grid, where no voxel is lost."""
+        image = cohort.image(case, column)
+        voxels = image.voxels if len(self.grid) == 2 else self._on_grid(image).voxels
+        return np.asarray((voxels > 0).any(axis=(0, 1), keepdims=True))
 
     def examples(self, cut: np.ndarray | torch.Tensor) -> tuple[torch.Tensor, Given]:
         """(x, given) from a batch of stored cuts (b, targets + labels + region, *s)."""
@@ -162,13 +191,15 @@ class Synthesis:
     def record(self) -> dict[str, Any]:
         """JSON-ready; beside target and inputs in run.json."""
         return {"condition": [one.record() for one in self.condition], "scaling": self.scaling,
-                "grid": list(self.grid), "window": [list(pair) for pair in self.window]}  # fmt: skip
+                "grid": list(self.grid), "window": [list(pair) for pair in self.window],
+                "without": self.without}  # fmt: skip
 
     def restored(self, record: Mapping[str, Any]) -> Synthesis:
         """The task that run.json describes."""
         return Synthesis(
             tuple(record["target"]), tuple(map(Condition.from_record, record["condition"])), record["scaling"],
             tuple(record["grid"]), tuple((float(low), float(high)) for low, high in record["window"]),
+            record.get("without", ""),
         )  # fmt: skip
 
     def _on_grid(self, image: Image) -> Image:
@@ -186,13 +217,13 @@ class Synthesis:
         return Resample(affine, shape).apply(image)
 
 
-def named_columns(value: str | tuple[str, ...], start: str) -> tuple[str, ...]:
-    """Columns of the cohort table from "image.t1,image.t2". Raises RadloomError where one does not start so."""
+def named_columns(value: str | tuple[str, ...], *starts: str) -> tuple[str, ...]:
+    """Columns of the cohort table from "image.t1,image.t2". Raises RadloomError where one starts otherwise."""
     names = tuple(filter(None, value.split(","))) if isinstance(value, str) else value
-    wrong = [name for name in names if not name.startswith(start)]
-    if wrong or (start == "image." and not names):
-        raise RadloomError(f'"{wrong[0] if wrong else ""}" is no column to set', expected=f"{start}NAME, or several "
-                           "joined by commas")  # fmt: skip
+    wrong = [name for name in names if not name.startswith(starts)]
+    if wrong or (starts == ("image.",) and not names):
+        raise RadloomError(f'"{wrong[0] if wrong else ""}" is no column to set', do="join several by commas",
+                           expected=" or ".join(f"{start}NAME" for start in starts))  # fmt: skip
     return names
 
 

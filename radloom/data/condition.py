@@ -1,4 +1,4 @@
-"""What a generator is told about an image before it draws: a label column as classes or as a continuous value."""
+"""What a generator is told about an image before it draws: a label as classes or as a value, or what a slice shows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ _CLASSES = 5  # whole numbers with at most so many different values are classes
 class Condition:
     """A column of labels ("label.idh"): its classes in order, or centre and scale of a value where there are none.
 
-    Text, and whole numbers of at most 5 different values, are classes; other numbers are values.
+    Text, and whole numbers of at most 5 different values, are classes; other numbers are values. Of a mask
+    ("mask.tumour") the classes are 0 and 1: whether a slice shows any of it.
     """
 
     column: str
@@ -31,12 +32,19 @@ class Condition:
         """The column without its "label."."""
         return self.column.partition(".")[2] or self.column
 
+    @property
+    def of_slices(self) -> bool:
+        """Whether slices of one case may differ in it."""
+        return self.column.startswith("mask.")
+
     def fitted(self, training: Cohort) -> Condition:
         """Classes, or mean and standard deviation, of the training cases.
 
         Raises RadloomError when the column is absent, a case has no label, or all labels are equal.
         """
         training.require([self.column])
+        if self.of_slices:
+            return replace(self, classes=("0", "1"))
         values = list(training.table[self.column])
         different = sorted(set(values))
         if len(different) < 2:

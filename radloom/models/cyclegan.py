@@ -38,6 +38,10 @@ class ImagePool(nn.Module):
         size, count = len(self.images), len(fakes)
         if size == 0:
             return fakes
+        if fakes.shape[1:] != self.images.shape[1:]:
+            raise RadloomError(f"a pool of images of {tuple(self.images.shape[2:])} was shown {tuple(fakes.shape[2:])}",
+                               expected="one shape in all of training",
+                               do="set pooled to the patch, or pool=0")  # fmt: skip
         places = torch.randint(size, (count,), generator=rng, device=rng.device).to(fakes.device)
         swapped = torch.rand(count, generator=rng, device=rng.device).to(fakes.device) < 0.5
         ends = self.filled + torch.arange(count, device=fakes.device)

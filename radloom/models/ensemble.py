@@ -73,3 +73,36 @@ class Ensemble(Model):
         for member in self.members:
             assert isinstance(member, Model)
             yield member
+
+
+@final
+class Averaged(Model):
+    """The mean of what an ensemble's members draw: for members of one answer, less error than one of them has.
+
+    The mean squared error of the mean is that of the members less their spread around it (Krogh & Vedelsby 1995). For
+    models that sample it is no draw of anything: a blur.
+    """
+
+    def __init__(self, ensemble: Ensemble) -> None:
+        super().__init__()
+        self.ensemble, self.turns = ensemble, ensemble.turns
+
+    def loss(self, x: Tensor, given: Given, *, turn: str, rng: torch.Generator) -> dict[str, Tensor]:
+        """The ensemble's."""
+        return self.ensemble.loss(x, given, turn=turn, rng=rng)
+
+    def sample(self, given: Given, shape: tuple[int, ...], *, rng: torch.Generator) -> Tensor:
+        """The mean of every member's draw from the same noise."""
+        return self.ensemble.each(given, shape, rng=rng).mean(dim=0)
+
+    def trainable(self, turn: str) -> Iterator[nn.Parameter]:
+        """The members'."""
+        return self.ensemble.trainable(turn)
+
+    def begin(self, batches: Callable[[], Iterable[Batch]]) -> None:
+        """Each member's."""
+        self.ensemble.begin(batches)
+
+    def after_step(self) -> None:
+        """Each member's."""
+        self.ensemble.after_step()

@@ -128,7 +128,8 @@ def jolted(x: Float[Tensor, "b c *s"], jolt: Jolt, rng: torch.Generator) -> Floa
     centre = ((size - 1) / 2).view(-1, *(1,) * len(size))
     axes = [torch.arange(n, device=x.device, dtype=torch.float32) for n in x.shape[2:]]
     places = torch.stack(torch.meshgrid(*axes, indexing="ij"))
-    turned = torch.einsum("bij,j...->bi...", matrix * scale.view(-1, 1, 1), places - centre)
+    turns = (matrix * scale.view(-1, 1, 1)).view(*matrix.shape, *(1,) * len(size))
+    turned = (turns * (places - centre)).sum(2)  # no einsum: autocast would round coordinates to 8 bits
     return warped(x, turned + centre - places + shift.view(len(x), -1, *(1,) * len(size)))
 
 

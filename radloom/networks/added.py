@@ -1,25 +1,23 @@
-"""An image on top of one of the inputs: the network draws the difference; no network of its own."""
+"""A network whose answer is added to the image that it is given: a translation that begins at the image itself."""
+
+from typing import final
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 
-class AddedTo(nn.Module):
-    """x[:, channel] + network(x): what a contrast agent adds is easier to learn than the whole image.
+@final
+class Added(nn.Module):
+    """The network's answer plus the image, channel for channel, the last one again where there are more answers.
 
-    network: (b, inputs, *s) -> (b, outputs, *s); the one channel is added to every output.
-
-    >>> import torch
-    >>> added = AddedTo(nn.Conv2d(2, 1, 1), channel=1)
-    >>> _ = nn.init.zeros_(added.network.weight), nn.init.zeros_(added.network.bias)
-    >>> added(torch.tensor([[[[1.0]], [[5.0]]]])).item()
-    5.0
+    For kinds of images that share their outlines: training has to find the difference alone.
     """
 
-    def __init__(self, network: nn.Module, *, channel: int) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.network, self.channel = network, channel
+        self.network = network
 
     def forward(self, x: Float[Tensor, "b c *s"]) -> Float[Tensor, "b k *s"]:
-        """The channel and what the network adds to it."""
-        return x[:, self.channel : self.channel + 1] + self.network(x)
+        """The sum."""
+        change = self.network(x)
+        return x[:, [min(i, x.shape[1] - 1) for i in range(change.shape[1])]] + change

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from radloom.errors import RadloomError
+from radloom.models.ensemble import Averaged, Ensemble
 from radloom.models.gan import PairedGAN
 from radloom.models.losses import Term, l1, least_squares, mse
 from radloom.models.model import Model
@@ -13,7 +14,9 @@ from radloom.networks.voxelwise import VoxelwisePolynomial
 from radloom.system import Citation, Figure, Size, System, Task, Training
 
 
-def pix2pix(*, dims: int, task: Task, sees: str, channels: tuple[int, ...], width: int, l1_weight: float) -> Model:
+def pix2pix(
+    *, dims: int, task: Task, sees: str, members: int, channels: tuple[int, ...], width: int, l1_weight: float
+) -> Model:
     """Two pix2pix GANs, as the paper's abstract describes; widths, losses and schedule are pix2pix's own."""
 
     def part(inputs: int) -> Model:
@@ -22,11 +25,11 @@ def pix2pix(*, dims: int, task: Task, sees: str, channels: tuple[int, ...], widt
         terms = (Term("l1", l1_weight, l1),)
         return PairedGAN(generator, discriminator, game=least_squares, adversarial_weight=1.0, terms=terms)
 
-    return _by_target(part, task, sees)
+    return _by_target(part, task, sees, members)
 
 
 def residual(
-    *, dims: int, task: Task, sees: str, channels: tuple[int, ...], width: int, adversarial_weight: float,
+    *, dims: int, task: Task, sees: str, members: int, channels: tuple[int, ...], width: int, adversarial_weight: float,
     mse_weight: float,
 ) -> Model:  # fmt: skip
     """Two GANs whose residual U-Net corrects the best cubic voxel-wise map."""
@@ -41,11 +44,14 @@ def residual(
         return PairedGAN(generator, discriminator, game=least_squares, adversarial_weight=adversarial_weight,
                          terms=terms, base=base)  # fmt: skip
 
-    return _by_target(part, task, sees)
+    return _by_target(part, task, sees, members)
 
 
-def _by_target(part: Callable[[int], Model], task: Task, sees: str) -> Model:
-    """A GAN for each target. own: it sees the input at its own place, as in the paper; both: it sees all inputs."""
+def _by_target(part: Callable[[int], Model], task: Task, sees: str, members: int) -> Model:
+    """A GAN for each target. own: it sees the input at its own place, as in the paper; both: it sees all inputs.
+
+    members: GANs that begin at other weights and whose images are averaged.
+    """
     inputs, targets = len(task.inputs), len(task.target)
     if sees == "own" and inputs != targets:
         raise RadloomError(f"--set sees=own with {inputs} inputs for {targets} targets", expected="one input for each",
@@ -53,15 +59,23 @@ def _by_target(part: Callable[[int], Model], task: Task, sees: str) -> Model:
     if sees not in ("own", "both"):
         raise RadloomError(f"--set sees={sees} is unknown", expected="own or both")
     routes = tuple(Route((i,), (i,) if sees == "own" else tuple(range(inputs))) for i in range(targets))
-    return Independent(tuple(part(len(route.sees)) for route in routes), routes)
+    if members < 1:
+        raise RadloomError(f"--set members={members}", expected="1 or more")
+
+    def averaged(route: Route) -> Model:
+        parts = tuple(part(len(route.sees)) for _ in range(members))
+        return parts[0] if members == 1 else Averaged(Ensemble(parts))
+
+    return Independent(tuple(map(averaged, routes)), routes)
 
 
 _LIGHT = {"adversarial_weight": 0.001, "mse_weight": 5.0}  # ours: the squared error is what finds the tumours
-_TINY = {"sees": "own", "channels": (8, 16), "width": 8, **_LIGHT}  # ours
-_CPU = {"sees": "own", "channels": (16, 32, 64, 96, 128), "width": 8, **_LIGHT}  # ours
-_CPU_3D = {"sees": "own", "channels": (16, 32, 64), "width": 16, **_LIGHT}  # ours
+_TINY = {"sees": "own", "members": 1, "channels": (8, 16), "width": 8, **_LIGHT}  # ours
+_CPU = {"sees": "own", "members": 1, "channels": (16, 32, 64, 96, 128), "width": 8, **_LIGHT}  # ours
+_CPU_3D = {"sees": "own", "members": 1, "channels": (16, 32, 64), "width": 16, **_LIGHT}  # ours
 _PAPER = {
     "sees": "own",
+    "members": 1,
     "channels": (64, 128, 256, 512, 512, 512, 512),
     "width": 64,
     "l1_weight": 100.0,

@@ -25,8 +25,8 @@ def r3gan(
 
 _TINY = {"channels": (8, 8), "latent": 8, "width": 8, "blocks": 1, "group": 4, "gamma": 1.0, "every": 4,
          "stem": 2}  # fmt: skip # ours
-_CPU = {"channels": (128, 128, 96, 64), "latent": 64, "width": 64, "blocks": 1, "group": 16, "gamma": 5.0, "every": 4,
-        "stem": 2}  # fmt: skip # ours
+_CPU = {"channels": (96, 64, 48, 24, 8), "latent": 64, "width": 64, "blocks": 1, "group": 8, "gamma": 2.0, "every": 4,
+        "stem": 1}  # fmt: skip # ours
 _PAPER = {"channels": (768, 768, 768, 768, 384, 192, 96), "latent": 64, "width": 64, "blocks": 2, "group": 16,
           "gamma": 150.0, "every": 1, "stem": 1}  # fmt: skip # ours but for gamma
 _SCHEDULE = {"learning_rate": 1e-3, "betas": (0.0, 0.99), "warmup": 0.02, "decay_from": 0.7, "ema": 0.995}  # ours
@@ -47,7 +47,9 @@ SYSTEM = System(
         ("tiny", 2): Size(r3gan, _TINY, Training(12, 4, (32, 32), learning_rate=1e-3)),
         ("tiny", 3): Size(r3gan, _TINY, Training(8, 2, (32, 32, 8), learning_rate=1e-3)),
         ("cpu", 2): Size(r3gan, _CPU, Training(800, 8, (64, 64), **_SCHEDULE)),
-        ("cpu", 3): Size(r3gan, {**_CPU, "channels": (64, 32, 16)}, Training(300, 2, (48, 48, 16), **_SCHEDULE)),
+        ("cpu", 3): Size(
+            r3gan, {**_CPU, "channels": (64, 32, 16), "stem": 2}, Training(300, 2, (48, 48, 16), **_SCHEDULE)
+        ),
         # 20 million images; the batch is ours
         ("paper", 2): Size(
             r3gan,
@@ -60,8 +62,8 @@ SYSTEM = System(
     deviations=(
         "gamma stays where the paper's schedule lets it fall (150 to 15 at 256 x 256), and the learning rate falls to "
         "0 in a straight line; Adam's betas stay too.",
-        "At sizes tiny and cpu the penalties are taken each fourth step, four times as heavy, and the finest "
-        "resolution holds 2 x 2 patches as channels.",
+        "At sizes tiny and cpu the penalties are taken each fourth step, four times as heavy; at tiny, and in 3D at "
+        "cpu, the finest resolution holds patches of two voxels along each axis as channels.",
         "No augmentation; the widths are ours.",
         "Resolutions double and halve by linear interpolation with the filters of our StyleGAN2.",
     ),

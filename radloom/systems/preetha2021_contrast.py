@@ -4,7 +4,7 @@ from radloom.models.available import Available
 from radloom.models.gan import PairedGAN
 from radloom.models.losses import Term, l1, least_squares, ms_ssim, mse
 from radloom.models.model import Model
-from radloom.networks.added import AddedTo
+from radloom.networks.added import Added
 from radloom.networks.pix2pix import PatchDiscriminator
 from radloom.networks.residual_unet import ChannelNorm, PositionNorm, ResidualUNet
 from radloom.networks.voxelwise import VoxelwisePolynomial
@@ -21,7 +21,7 @@ def added(
     discriminator = PatchDiscriminator(dims, 2 * inputs + targets, width=judge, halvings=2)
     ssim = ms_ssim(4.0, scales=1)  # of images in units of their median, where few voxels lie above 4
     terms = (Term("l1", l1_weight, l1), Term("ssim", ssim_weight, ssim))
-    gan = PairedGAN(AddedTo(network, channel=0), discriminator, game=least_squares, adversarial_weight=1.0, terms=terms)
+    gan = PairedGAN(Added(network), discriminator, game=least_squares, adversarial_weight=1.0, terms=terms)
     return Available(gan, inputs=inputs, hide=hide)
 
 

@@ -7,6 +7,7 @@ from torch import nn
 from radloom.models.cyclegan import CycleGAN
 from radloom.models.losses import least_squares
 from radloom.models.model import Model
+from radloom.networks.added import Added
 from radloom.networks.pix2pix import PatchDiscriminator, ResNetGenerator
 from radloom.networks.residual_unet import ChannelNorm, ResidualUNet
 from radloom.system import Citation, Size, System, Task, Training
@@ -27,9 +28,9 @@ def residual(
     *, dims: int, task: Task, channels: tuple[int, ...], judge: int, cycle: float, identity: float, pool: int,
     pooled: tuple[int, ...],
 ) -> Model:  # fmt: skip
-    """Residual U-Nets on 2x2 patches, and PatchGANs of two halvings."""
+    """Residual U-Nets on 2x2 patches that change the given image, and PatchGANs of two halvings."""
     return _model(
-        task, lambda inputs, outputs: ResidualUNet(dims, inputs, outputs, channels, finish=8, norm=ChannelNorm),
+        task, lambda inputs, outputs: Added(ResidualUNet(dims, inputs, outputs, channels, finish=8, norm=ChannelNorm)),
         lambda inputs: PatchDiscriminator(dims, inputs, width=judge, halvings=2), cycle, identity, pool, pooled,
     )  # fmt: skip
 
@@ -45,10 +46,10 @@ def _model(
 
 
 _TINY = {"channels": (8, 16), "judge": 8, "cycle": 10.0, "identity": 0.0, "pool": 4, "pooled": (32, 32)}  # ours
-_CPU = {"channels": (16, 32, 64, 96), "judge": 16, "cycle": 10.0, "identity": 0.0, "pool": 50,
-        "pooled": (96, 96)}  # fmt: skip # ours
+_CPU = {"channels": (16, 32, 64), "judge": 16, "cycle": 10.0, "identity": 0.0, "pool": 50,
+        "pooled": (64, 64)}  # fmt: skip # ours
 _PAPER = {"width": 64, "blocks": 9, "judge": 64, "cycle": 10.0, "identity": 0.0, "pool": 50, "pooled": (256, 256)}
-_SCHEDULE = {"learning_rate": 5e-4, "betas": (0.5, 0.99), "decay_from": 0.4, "ema": 0.99}  # ours
+_SCHEDULE = {"learning_rate": 1e-3, "betas": (0.5, 0.99), "decay_from": 0.4, "ema": 0.99}  # ours
 
 SYSTEM = System(
     name="zhu2017_cyclegan",
@@ -60,10 +61,10 @@ SYSTEM = System(
         venue="ICCV, 2242-2251",
         year=2017,
     ),
-    task=Task(target=("image.t2",), inputs=("image.t1",), pairing="unpaired"),
+    task=Task(target=("image.flair",), inputs=("image.t2",), pairing="unpaired"),
     sizes={
         ("tiny", 2): Size(residual, _TINY, Training(12, 2, (32, 32), learning_rate=1e-3)),
-        ("cpu", 2): Size(residual, _CPU, Training(2000, 1, (96, 96), **_SCHEDULE)),
+        ("cpu", 2): Size(residual, _CPU, Training(2500, 1, (64, 64), **_SCHEDULE)),
         # 200 epochs, the second half with a falling rate, batch 1 # ours: over 2500 slices, as SynDiff trained it
         ("paper", 2): Size(resnet, _PAPER, Training(500_000, 1, (256, 256), learning_rate=2e-4, clip=1e9)),
     },

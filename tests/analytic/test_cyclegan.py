@@ -115,6 +115,20 @@ def test_generators_that_are_true_inverses_have_no_cycle_loss_and_the_identity_i
     assert "identity" not in found
 
 
+def test_images_of_two_patients_keep_their_own_outlines() -> None:
+    """The image's head lies left and x's right: a cycle of true inverses loses nothing."""
+    left, right = torch.zeros(1, 1, 4, 6), torch.zeros(1, 1, 4, 6)
+    left[..., :3], right[..., 3:] = 2.0, 5.0
+    double, half = (nn.Conv2d(1, 1, 1, bias=False) for _ in range(2))
+    nn.init.constant_(double.weight, 2.0)
+    nn.init.constant_(half.weight, 0.5)
+    judge = nn.Sequential(nn.Flatten(), nn.Linear(24, 1))
+    shape = (1, 4, 6)
+    model = CycleGAN(half, double, judge, judge, shapes=(shape, shape), identity=0.0)
+    found = model.loss(right, Given(image=left, mask=left > 0), turn="generator", rng=torch_stream(0))
+    assert float(found["cycle"]) == pytest.approx(0, abs=1e-6)
+
+
 @pytest.mark.parametrize("dims", [2, 3])
 def test_training_goes_on_from_the_saved_pool(dims: int, tmp_path: Path) -> None:
     size = (8,) * dims
@@ -156,6 +170,7 @@ def test_what_makes_no_cycle_is_refused() -> None:
         lambda: CycleGAN(judge, judge, judge, judge, shapes=(shape, (2, 4, 4))),
         lambda: CycleGAN(judge, judge, judge, judge, shapes=(shape, shape), cycle=-1.0),
         lambda: ImagePool(shape, -1),
+        lambda: ImagePool(shape, 2).mixed(torch.zeros(1, 1, 4, 5), torch_stream(0)),
         lambda: model.sample(Given(), (1, 1, 4, 4), rng=torch_stream(0)),
     ):
         with pytest.raises(RadloomError, match="expected"):

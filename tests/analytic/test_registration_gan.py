@@ -69,6 +69,13 @@ def test_a_jolt_stays_within_its_limits_and_differs_between_items(dims: int) -> 
     assert float(shifts.std(0).min()) > 0.03
 
 
+def test_a_jolt_is_as_exact_where_networks_compute_in_bfloat16() -> None:
+    image = torch.rand(2, 1, 30, 200, generator=torch_stream(1))
+    exact = jolted(image, Jolt(), torch_stream(0))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(jolted(image, Jolt(), torch_stream(0)), exact)
+
+
 def textures(count: int, seed: int, size: int = 24) -> Tensor:
     """Smooth noise with a correlation length of about 4 voxels, periodic, of unit variance (b, 1, size, size)."""
     noise = torch.randn((count, 1, size, size), generator=torch_stream(seed, "textures"))

@@ -54,6 +54,16 @@ def test_a_step_back_is_bayes_rule_in_the_variance_preserving_chain(step: int) -
     assert float(deviation) * math.sqrt(then) == pytest.approx(spread, abs=1e-5)
 
 
+@pytest.mark.parametrize("size", ["tiny", "cpu"])
+def test_two_contrasts_may_stand_on_one_side_and_one_on_the_other(size: str) -> None:
+    model = SYSTEM.resolve(size, 2, {"inputs": "image.t1,image.t2"}).build()
+    image, x = torch.rand(1, 2, 20, 24), torch.rand(1, 1, 20, 24)
+    given = Given(image=image, mask=torch.ones(1, 1, 20, 24))
+    for turn in model.turns:
+        assert torch.isfinite(model.loss(x, given, turn=turn, rng=torch_stream(0))["total"])
+    assert model.sample(given, (1, 1, 20, 24), rng=torch_stream(0)).shape == x.shape
+
+
 class Partner(nn.Module):
     """Answers with a multiple of what is given, whatever the noise."""
 

@@ -22,7 +22,7 @@ from radloom.models.diffusion_flow import DiffusionFlow
 from radloom.models.diffusion_gan import Diffused
 from radloom.models.discrete import Levels, LogisticMixture, Softmax
 from radloom.models.energy import EnergyModel, Langevin
-from radloom.models.ensemble import Ensemble
+from radloom.models.ensemble import Averaged, Ensemble
 from radloom.models.feedback import Feedback
 from radloom.models.flow import DenoisingFlow, Flow
 from radloom.models.gan import PairedGAN
@@ -269,6 +269,7 @@ MODELS: dict[str, Callable[[int], Model]] = {
     "independent": independent,
     "available": lambda dims: Available(gan(dims, base=True, inputs=4), inputs=2, hide=0.4),
     "ensemble": lambda dims: Ensemble((vae(dims), vae(dims))),
+    "averaged": lambda dims: Averaged(Ensemble((vae(dims), vae(dims)))),
     "tiled": lambda dims: Tiled(gan(dims, base=True), (8,) * dims),
     "slicewise": lambda dims: Slicewise(gan(2, base=True), chunk=3),
     "constant": lambda dims: Constant(0.5),

@@ -11,7 +11,7 @@ from torch import Tensor
 from radloom.errors import RadloomError
 from radloom.given import Given
 from radloom.models.closed_form import Constant, TrainingMean, Voxelwise
-from radloom.models.ensemble import Ensemble
+from radloom.models.ensemble import Averaged, Ensemble
 from radloom.models.gan import PairedGAN
 from radloom.models.model import Batch, Model
 from radloom.models.wrappers import Independent, Route, Slicewise, Tiled, gaussian_window, tile_starts
@@ -145,3 +145,13 @@ def test_members_of_an_ensemble_answer_from_the_same_noise() -> None:
 def test_an_ensemble_of_nothing_or_of_models_with_other_turns_is_refused(members: tuple[Model, ...]) -> None:
     with pytest.raises(RadloomError, match="an ensemble of"):
         Ensemble(members)
+
+
+def test_the_mean_of_members_errs_less_than_they_do_by_their_spread() -> None:
+    ensemble = Ensemble((Constant(0.0), Constant(1.0), Constant(5.0)))
+    drawn = Averaged(ensemble).sample(Given(), (2, 1, 3, 3), rng=torch_stream(0))
+    assert torch.equal(drawn, torch.full((2, 1, 3, 3), 2.0))
+    truth = torch.tensor(4.0)
+    each = torch.tensor([0.0, 1.0, 5.0])
+    less = (each - truth).square().mean() - (each - each.mean()).square().mean()
+    torch.testing.assert_close((drawn - truth).square().mean(), less)

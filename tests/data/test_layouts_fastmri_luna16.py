@@ -85,6 +85,27 @@ def test_fastmri_is_recognised_without_h5py_and_says_what_it_needs_to_be_read(tm
         read_reconstruction(top / "singlecoil_val" / "file1000001.h5")
 
 
+def test_a_real_hdf5_file_becomes_a_cohort(tmp_path):
+    h5py = pytest.importorskip("h5py", reason="h5py is not installed: fastMRI files cannot be written or read")
+    top = tmp_path / "fastMRI"
+    path = top / "multicoil_train" / "file_brain_AXFLAIR_200_6002425.h5"
+    path.parent.mkdir(parents=True)
+    slices = np.random.default_rng(0).random((3, 6, 5)).astype(np.float32)
+    with h5py.File(path, "w") as file:
+        file["kspace"] = np.zeros((3, 2, 6, 5), np.complex64)
+        file["reconstruction_rss"] = slices
+        file["ismrmrd_header"] = HEADER.encode()
+        file.attrs["acquisition"] = "AXFLAIR"
+    cohort = made(top, "fastmri")
+    image = cohort.image("file_brain_AXFLAIR_200_6002425", "image.flair")
+    assert image.shape == (5, 6, 3)
+    np.testing.assert_allclose(image.voxels[::-1, ::-1].transpose(2, 1, 0), slices, rtol=1e-6)
+    np.testing.assert_allclose(image.spacing_mm, (140 / 320, 160 / 320, 4.5), rtol=1e-6)
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(RadloomError, match="cannot read"):
+        read_reconstruction(path)
+
+
 UID = "1.3.6.1.4.1.14519.5.2.1.6279.6001."
 
 

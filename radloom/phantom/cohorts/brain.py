@@ -1,6 +1,7 @@
 """Brains with gliomas, metastases, MS-like lesions or nothing, by three MR scanners."""
 
 from functools import partial
+from typing import Any
 
 from radloom.phantom import idh, metastases, response
 from radloom.phantom.anatomy import head_grid, load_atlas
@@ -16,7 +17,7 @@ def begin(request: Request) -> MakeSubject:
     """The function that makes subject i."""
     head_grid(request.shape, centre_z_mm=0.0)  # refuses an impossible shape before the work
     atlas = load_atlas()
-    asked = {"seed": request.seed, "shape": request.shape, "contrasts": request.images}
+    asked: dict[str, Any] = {"seed": request.seed, "shape": request.shape, "contrasts": request.images}
     if request.variant in SEVERAL:
         return partial(SEVERAL[request.variant], atlas, **asked)
     make = ONE[request.variant] if request.variant in ONE else partial(subject, disease=request.variant)  # pyright: ignore
