@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from radloom.downstream.neighbours import Neighbours, local_features
 from sklearn.metrics import average_precision_score
 from torch import Tensor
 
-from radloom.downstream.neighbours import Neighbours, local_features
 from radloom.errors import RadloomError
 from radloom.given import Given
 from radloom.models import paths, predictions
