@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from radloom.downstream.neighbours import Neighbours, local_features
 from sklearn.metrics import average_precision_score
 from torch import Tensor
 
