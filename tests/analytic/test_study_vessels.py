@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import pytest
+from nibabel.nifti1 import Nifti1Image
 from PIL import Image as Picture
 
 from radloom.data.cohort import Cohort
@@ -124,7 +124,7 @@ def neck(tmp_path: Path) -> Path:
                "mask.vessels": vessel, "mask.plaque": plaque}  # fmt: skip
     affine = np.diag([1.0, 1.0, 5.0, 1.0])
     for key, voxels in volumes.items():
-        nib.nifti1.Nifti1Image(voxels, affine).to_filename(tmp_path / "i" / f"{key}.nii.gz")
+        Nifti1Image(voxels, affine).to_filename(tmp_path / "i" / f"{key}.nii.gz")
     names = [*volumes, "label.stenosis_right", "label.stenosis_left"]
     lines = [",".join(["case", "patient", "split", *names])]
     lines += [",".join([case, case, split, *(f"i/{key}.nii.gz" for key in volumes), "100", "60"])
@@ -162,7 +162,7 @@ def test_a_cohort_without_what_the_study_needs_is_told_so(neck: Path) -> None:
 def test_labels_that_the_study_does_not_know_are_refused(neck: Path) -> None:
     voxels = np.zeros(SHAPE, np.uint8)
     voxels[0] = 9
-    nib.nifti1.Nifti1Image(voxels, np.diag([1.0, 1.0, 5.0, 1.0])).to_filename(neck.parent / "i" / "mask.vessels.nii.gz")
+    Nifti1Image(voxels, np.diag([1.0, 1.0, 5.0, 1.0])).to_filename(neck.parent / "i" / "mask.vessels.nii.gz")
     with pytest.raises(RadloomError, match="labels 0 to 9; expected 0 to 5"):
         read_neck(Cohort.read(neck), "a")
 
