@@ -124,7 +124,10 @@ def neck(tmp_path: Path) -> Path:
                "mask.vessels": vessel, "mask.plaque": plaque}  # fmt: skip
     affine = np.diag([1.0, 1.0, 5.0, 1.0])
     for key, voxels in volumes.items():
-        Nifti1Image(voxels, affine).to_filename(tmp_path / "i" / f"{key}.nii.gz")
+        file = Nifti1Image(voxels, affine)
+        if key.startswith("image."):
+            file.header["intent_name"] = b"HU"  # where the unit stands
+        file.to_filename(tmp_path / "i" / f"{key}.nii.gz")
     names = [*volumes, "label.stenosis_right", "label.stenosis_left"]
     lines = [",".join(["case", "patient", "split", *names])]
     lines += [",".join([case, case, split, *(f"i/{key}.nii.gz" for key in volumes), "100", "60"])
@@ -155,6 +158,9 @@ def test_a_cohort_without_what_the_study_needs_is_told_so(neck: Path) -> None:
     assert needs(recipe, Cohort.read(neck)) == "the cohort has no label.stenosis_left"
     neck.write_text(text.replace("mask.plaque", "mask.other", 1))
     assert needs(recipe, Cohort.read(neck)) == "not every train case has mask.plaque"
+    neck.write_text(text)
+    Nifti1Image(np.ones(SHAPE, np.int16), np.eye(4)).to_filename(neck.parent / "i" / "image.cta.nii.gz")
+    assert needs(recipe, Cohort.read(neck)) == "image.cta is in units of 1, not in HU"
     both = load("lyu2023_cta").resolve("tiny", 2, {"target": "image.cta,image.late"})
     assert "one drawn angiogram" in str(needs(both, Cohort.read(neck)))
 
