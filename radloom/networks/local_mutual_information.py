@@ -41,15 +41,14 @@ class Histogram:
         return (-((grey - centres) ** 2) / (2 * self.width**2)).softmax(dim=1)
 
 
-def local_mutual_information(
-    source: Float[Tensor, "b 1 h w"], target: Float[Tensor, "b 1 h w"], histogram: Histogram
-) -> Float[Tensor, "b 1 h w"]:
+def local_mutual_information(source: Tensor, target: Tensor, histogram: Histogram) -> Float[Tensor, "b 1 h w"]:
     """The largest mutual information, in bits, of the source's patch and one of nine of the target (Wang et al. 2024).
 
-    map(p) = max over q in the 3x3 around p of H(source at p) + H(target at q) - H(both), patches of 3x3 voxels paired
-    by place. Edges are repeated. At most log2(9), 0 where either image is flat; the source with itself gives the
-    entropy of its patch. Hence blind to how contrast is drawn, inverted or not, and to flat regions: it hears edges
-    and texture alone. No gradient. Raises RadloomError for images of several channels or of unequal shape.
+    source, target: (b, 1, h, w). map(p) = max over q in the 3x3 around p of H(source at p) + H(target at q) - H(both),
+    patches of 3x3 voxels paired by place. Edges are repeated. From 0, where either image is flat, to log2(9); the
+    source with itself gives the entropy of its patch where values lie on the bins' centres, less between them. Blind
+    to how contrast is drawn, inverted or not, and to flat regions: it hears edges and texture alone. No gradient.
+    Raises RadloomError for images of several channels or of unequal shape.
     Wang Z, Yang Y, Chen Y, et al. IEEE Trans Med Imaging 2024;43:2825-2838.
 
     >>> edge = torch.zeros(1, 1, 3, 4)

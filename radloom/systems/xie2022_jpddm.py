@@ -65,7 +65,8 @@ SYSTEM = System(
     cite=Citation(
         key="xie2022synthesizing",
         authors="Xie T, et al.",
-        title="Brain PET synthesis from MRI using joint probability distribution of diffusion model at ultrahigh fields",
+        title="Brain PET synthesis from MRI using joint probability distribution of diffusion model at ultrahigh "
+        "fields",
         venue="arXiv 2211.08901",
         year=2022,
     ),
