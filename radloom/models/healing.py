@@ -8,10 +8,10 @@ from typing import Protocol, final, runtime_checkable
 import torch
 from torch import Tensor
 
-from radloom.downstream.neighbours import Neighbours
 from radloom.given import Given
 from radloom.models.diffusion import Diffusion
 from radloom.models.model import Batch, Model
+from radloom.networks.neighbours import Neighbours
 from radloom.random import torch_stream
 from radloom.samplers.denoiser import streams
 from radloom.samplers.healing import Heal, Healed, residual, within_mask

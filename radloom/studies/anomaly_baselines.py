@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from radloom.downstream.neighbours import Neighbours
 from radloom.downstream.segment import SegmenterSettings, train_segmenter
 from radloom.errors import RadloomError
 from radloom.given import Given
 from radloom.models.vae import VAE
 from radloom.networks.autoencoder import Decoder, Encoder
+from radloom.networks.neighbours import Neighbours
 from radloom.random import derived_seed, torch_stream
 from radloom.samplers.healing import residual
 from radloom.studies.anomaly_scores import auprc, count

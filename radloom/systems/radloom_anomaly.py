@@ -1,12 +1,12 @@
 """Ours: healthy neighbours in feature space say where to heal, a diffusion model how it would look."""
 
-from radloom.downstream.neighbours import Neighbours
 from radloom.models import paths, predictions, times
 from radloom.models.diffusion import Diffusion
 from radloom.models.healing import CoScored
 from radloom.models.model import Model
 from radloom.networks.conditions import position_maps
 from radloom.networks.diffusion_unet import DiffusionUNet
+from radloom.networks.neighbours import Neighbours
 from radloom.samplers import grids
 from radloom.samplers.stochastic import ancestral
 from radloom.synthesis import Synthesis
