@@ -10,7 +10,7 @@ import torch
 
 from radloom import studies, systems
 from radloom.data.cohort import Cohort
-from radloom.networks.added import AddedTo
+from radloom.networks.added import Added
 from radloom.networks.attention_unet import AttentionUNet, Gate, Stacked
 from radloom.studies.enhancement import counted, enhancing, findings
 from radloom.systems.contrast_cgan import where_bright
@@ -129,11 +129,11 @@ def test_every_parameter_of_an_attention_unet_is_heard() -> None:
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
 
 
-def test_what_is_added_stands_on_the_chosen_input() -> None:
+def test_what_is_added_stands_on_the_first_input() -> None:
     torch.manual_seed(0)
     network = torch.nn.Conv2d(3, 1, 1)
     x = torch.randn(2, 3, 4, 4)
-    torch.testing.assert_close(AddedTo(network, channel=2)(x), x[:, 2:] + network(x))
+    torch.testing.assert_close(Added(network)(x), x[:, :1] + network(x))
 
 
 def test_bright_voxels_weigh_by_how_far_they_stand_above_the_median() -> None:
