@@ -106,11 +106,9 @@ def _neighbours(healthy: Slices, seed: int) -> Maps:
 
 
 def _segmenter(train: Slices, steps: int, seed: int) -> Maps:
-    cases = np.asarray(train.case)
-    parts = [train.of(cases == case) for case in dict.fromkeys(train.case)]
     settings = SegmenterSettings((16, 32, 64, 64, 64), steps, 8, max(train.x.shape[2:]))
-    labels = [part.truth.transpose(1, 2, 0).astype(np.int64) for part in parts]
-    model = train_segmenter([part.x for part in parts], labels, classes=2, settings=settings, seed=seed)
+    labels = [truth[..., None].astype(np.int64) for truth in train.truth]  # each slice a volume of its own
+    model = train_segmenter([x[None] for x in train.x], labels, classes=2, settings=settings, seed=seed)
     return _in_chunks(lambda x, given: model(x).float().softmax(1)[:, 1:])
 
 
