@@ -1,5 +1,7 @@
 """U-Nets whose skips pass a gate, alone and stacked so that the second corrects the first; 2D and 3D."""
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -48,7 +50,7 @@ class AttentionUNet(nn.Module):
         self.decoder = nn.ModuleList(Residual(dims, width, norm) for width in channels[:-1])
         self.gates = nn.ModuleList(Gate(dims, width) for width in channels[:-1])
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
-        for width, deeper in zip(channels, channels[1:], strict=False):
+        for width, deeper in pairwise(channels):
             self.down.append(nn.Sequential(norm(width), layers.conv(dims, width, deeper, 3, stride=2)))
             widen = layers.conv(dims, deeper, width * 2**dims, 1)
             self.up.append(nn.Sequential(norm(deeper), widen, layers.ChannelsToPatches(2)))

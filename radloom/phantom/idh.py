@@ -53,7 +53,7 @@ def draw_graded(atlas: Atlas, *, rng: np.random.Generator) -> tuple[Tumour, floa
 
     size: of the radius between RADIUS_MM. enhancement: the share of the solid tumour's volume that takes up contrast.
     Mutants are on average smaller, enhance less, lie more often in the frontal lobe and insula and are better
-    delineated: tendencies that Park et al. 2021 have readers judge; the amounts are ours.
+    delineated: features that readers judge in studies of synthetic IDH images; the amounts are ours.
     """
     mutant = bool(rng.random() < 0.5)
     base = draw_tumour(atlas, rng=rng)

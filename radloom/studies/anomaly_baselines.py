@@ -1,4 +1,4 @@
-"""What one does without a generative system: intensity, autoencoders, neighbours in features, a U-Net with labels."""
+"""What one does without a generative system: intensity, autoencoders, healthy neighbours, a U-Net with labels."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from radloom.downstream.neighbours import Neighbours
 from radloom.downstream.segment import SegmenterSettings, train_segmenter
 from radloom.errors import RadloomError
 from radloom.given import Given
 from radloom.models.vae import VAE
 from radloom.networks.autoencoder import Decoder, Encoder
+from radloom.networks.neighbours import Neighbours
 from radloom.random import derived_seed, torch_stream
 from radloom.samplers.healing import residual
 from radloom.studies.anomaly_scores import auprc, count

@@ -38,7 +38,7 @@ def autoddpm(
 _TINY = {"channels": (8, 16), "blocks": 1, "stem": 2, "attention": False, "steps_drawn": 8, "noised_to": 0.2,
          "noised_again_to": 0.05, "steps_healed": 3, "share_masked": 0.05, "repeats": 2, "spread": 0.7}  # fmt: skip
 _CPU = {"channels": (24, 48, 96, 96), "blocks": 1, "stem": 2, "attention": True, "steps_drawn": 100, "noised_to": 0.2,
-        "noised_again_to": 0.05, "steps_healed": 20, "share_masked": 0.05, "repeats": 5, "spread": 0.7}  # fmt: skip
+        "noised_again_to": 0.05, "steps_healed": 10, "share_masked": 0.05, "repeats": 5, "spread": 0.7}  # fmt: skip
 _PAPER = {"channels": (128, 256, 256), "blocks": 1, "stem": 1, "attention": True, "steps_drawn": 1000,
           "noised_to": 0.2, "noised_again_to": 0.05, "steps_healed": 50, "share_masked": 0.05, "repeats": 5,
           "spread": 0.5}  # fmt: skip
@@ -79,7 +79,7 @@ SYSTEM = System(
         "The perceptual distance (LPIPS) that weights the residual is 1 - SSIM in windows of 5 voxels: no weights of a "
         "network are needed.",
         "Masks the most suspect 5 % of the head of each image; the code's other choice is one threshold for all.",
-        "At size cpu 20 levels stand for the 200 and the 50 of each draw, and the network is a residual U-Net of our "
+        "At size cpu 10 levels stand for the 200 and the 50 of each draw, and the network is a residual U-Net of our "
         "own that is told where each voxel lies.",
         "Without the affine augmentation of the code.",
     ),

@@ -37,7 +37,7 @@ def thor(
 _TINY = {"channels": (8, 16), "blocks": 1, "stem": 2, "attention": False, "steps_drawn": 8, "noised_to": 0.35,
          "harmonised_at": (0.3, 0.15, 0.05), "steps_healed": 8, "reach": 3, "spread": 0.7}  # fmt: skip
 _CPU = {"channels": (24, 48, 96, 96), "blocks": 1, "stem": 2, "attention": True, "steps_drawn": 100,
-        "noised_to": 0.35, "harmonised_at": (0.3, 0.15, 0.05), "steps_healed": 35, "reach": 7,
+        "noised_to": 0.35, "harmonised_at": (0.3, 0.15, 0.05), "steps_healed": 20, "reach": 7,
         "spread": 0.7}  # fmt: skip
 _PAPER = {"channels": (128, 256, 256), "blocks": 1, "stem": 1, "attention": True, "steps_drawn": 1000,
           "noised_to": 0.35, "harmonised_at": (0.3, 0.15, 0.05), "steps_healed": 350, "reach": 13,
@@ -73,7 +73,7 @@ SYSTEM = System(
         "The perceptual distance (LPIPS) that weights the residual is 1 - SSIM in windows of 5 voxels: no weights of a "
         "network are needed.",
         "Harmonised images are not cut to [0, 1], as the code cuts images that go from -1 to 1.",
-        "At size cpu 35 levels stand for the 350 of the draw, what may change is grown by 7 voxels of 64 in place of "
+        "At size cpu 20 levels stand for the 350 of the draw, what may change is grown by 7 voxels of 64 in place of "
         "13 of 128, and the network is a residual U-Net of our own that is told where each voxel lies.",
     ),
 )  # fmt: skip

@@ -5,7 +5,6 @@ from radloom.models.losses import Term, l1
 from radloom.models.model import Model
 from radloom.models.paths import variance_preserving
 from radloom.models.syndiff import SynDiff
-from radloom.networks.added import Added
 from radloom.networks.conditions import image_maps
 from radloom.networks.diffusion_unet import DiffusionUNet
 from radloom.networks.pix2pix import PatchDiscriminator, ResNetGenerator
@@ -34,11 +33,11 @@ def residual(
     judge: tuple[int, ...], translators: tuple[int, ...], judge_width: int, latents: int, chain: int,
     l1_weight: float, cycle: float, penalty: float,
 ) -> Model:  # fmt: skip
-    """The same with residual U-Nets on 2x2 patches that change the given image as translators."""
+    """The same with residual U-Nets on 2x2 patches as translators."""
     k, c = len(task.inputs), len(task.target)
     chains = [_chain(dims, out, seen, channels, blocks, stem, attention, judge, latents, chain, l1_weight, penalty)
               for out, seen in ((c, k), (k, c))]  # fmt: skip
-    both = [Added(ResidualUNet(dims, a, b, translators, finish=8, norm=ChannelNorm)) for a, b in ((k, c), (c, k))]
+    both = [ResidualUNet(dims, a, b, translators, finish=8, norm=ChannelNorm) for a, b in ((k, c), (c, k))]
     judges = [PatchDiscriminator(dims, count, width=judge_width, halvings=2) for count in (c, k)]
     return SynDiff(*chains, *both, *judges, cycle=cycle)
 
@@ -96,7 +95,7 @@ SYSTEM = System(
         "The chains' network is a residual U-Net with one channel of latent noise beside the image, not NCSN++ with a "
         "mapped latent vector; their discriminator scores patches and does not see the deviation across the batch.",
         "One learning rate for all players, falling linearly; the code has 1.6e-4 and 1e-4, falling along a cosine.",
-        "Sizes tiny and cpu: translators are residual U-Nets on 2x2 patches that change the given image; absolute and "
+        "Sizes tiny and cpu: translators are residual U-Nets on 2x2 patches; absolute and "
         "cycle errors weigh ten times as much, and the learning rate is higher.",
         "Intensities are divided by the median of the head, CT in units of water; no output is bounded by a tanh.",
         "Outside its own head every image is 0, in training too.",

@@ -42,7 +42,7 @@ def guided(
 
 
 _TINY = {"channels": (8, 16), "blocks": 1, "stem": 2, "attention": False, "classifier_channels": (8, 16),
-         "steps_drawn": 8, "noised_to": 0.5, "steps_healed": 10, "weight": 100.0, "healthy": "0",
+         "steps_drawn": 8, "noised_to": 0.5, "steps_healed": 20, "weight": 100.0, "healthy": "0",
          "encode_label": "target", "iterations": 3, "hidden_label": 0.1, "spread": 0.7}  # fmt: skip # ours
 _CPU = {"channels": (24, 48, 96, 96), "blocks": 1, "stem": 2, "attention": True,
         "classifier_channels": (24, 48, 64), "steps_drawn": 100, "noised_to": 0.5, "steps_healed": 20,

@@ -7,7 +7,6 @@ from torch import nn
 from radloom.models.cyclegan import CycleGAN
 from radloom.models.losses import least_squares
 from radloom.models.model import Model
-from radloom.networks.added import Added
 from radloom.networks.pix2pix import PatchDiscriminator, ResNetGenerator
 from radloom.networks.residual_unet import ChannelNorm, ResidualUNet
 from radloom.system import Citation, Size, System, Task, Training
@@ -28,9 +27,9 @@ def residual(
     *, dims: int, task: Task, channels: tuple[int, ...], judge: int, cycle: float, identity: float, pool: int,
     pooled: tuple[int, ...],
 ) -> Model:  # fmt: skip
-    """Residual U-Nets on 2x2 patches that change the given image, and PatchGANs of two halvings."""
+    """Residual U-Nets on 2x2 patches, and PatchGANs of two halvings."""
     return _model(
-        task, lambda inputs, outputs: Added(ResidualUNet(dims, inputs, outputs, channels, finish=8, norm=ChannelNorm)),
+        task, lambda inputs, outputs: ResidualUNet(dims, inputs, outputs, channels, finish=8, norm=ChannelNorm),
         lambda inputs: PatchDiscriminator(dims, inputs, width=judge, halvings=2), cycle, identity, pool, pooled,
     )  # fmt: skip
 

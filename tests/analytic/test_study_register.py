@@ -155,8 +155,8 @@ def test_few_patients_get_no_verdict_and_without_masks_no_segmenter_is_spoken_of
 def test_what_the_study_needs_is_named(tmp_path: Path) -> None:
     study = studies.load("register")
     recipe = systems.load("yang2020_imt").resolve("tiny", 2, {})
-    table: Any = pd.DataFrame({"case": ["a", "b"], "patient": ["a", "b"], "site": "", "vendor": "", "split": ["val", "test"],
-                          "image.t1": ["x", "x"], "image.t2": ["x", "x"]})  # fmt: skip
+    table: Any = pd.DataFrame({"case": ["a", "b"], "patient": ["a", "b"], "site": "", "vendor": "",
+                          "split": ["val", "test"], "image.t1": ["x", "x"], "image.t2": ["x", "x"]})  # fmt: skip
     assert study.needs(recipe, Cohort(table, tmp_path)) is None
     assert study.needs(recipe, Cohort(table[1:], tmp_path)) == (
         "there is no validation patient to choose the weight of the fields on"

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from radloom.errors import RadloomError
 from radloom.given import Given
 from radloom.networks import layers
+from radloom.networks.attention_unet import AttentionUNet
 from radloom.networks.conditions import Class, Value, Words, box_map, image_maps, mask_maps
 from radloom.networks.diffusion_unet import DiffusionUNet, hidden_width
 from radloom.networks.monai import DiffusionModelUNet, dice_and_cross_entropy, segmentation_unet
@@ -26,6 +27,7 @@ TRANSLATORS: dict[str, Callable[[int], nn.Module]] = {
     "residual U-Net": lambda dims: ResidualUNet(dims, 2, 3, (4, 8)),
     "residual U-Net, patches of 1, two blocks": lambda dims: ResidualUNet(dims, 2, 3, (4, 8), patch=1, blocks=2),
     "residual U-Net of slices": lambda dims: ResidualUNet(dims, 2, 3, (4, 8), finish=5, norm=ChannelNorm),
+    "attention U-Net": lambda dims: AttentionUNet(dims, 2, 3, (4, 8)),
     "residual U-Net, one level": lambda dims: ResidualUNet(dims, 2, 3, (4,)),
     "U-Net generator": lambda dims: UNetGenerator(dims, 2, 3, (4, 8, 8)),
     "U-Net generator, one level": lambda dims: UNetGenerator(dims, 2, 3, (4,)),

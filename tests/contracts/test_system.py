@@ -34,7 +34,7 @@ def test_folder_is_the_registry() -> None:
     folder = Path(systems.__file__).parent
     assert [f"{name}.py" for name in NAMES] == sorted(p.name for p in folder.glob("[!_]*.py"))
     assert all(systems.load(name).name == name for name in NAMES)
-    assert all(re.fullmatch(r"([a-z]+(19|20)\d\d|radloom)_\w+", name) for name in NAMES)
+    assert all(re.fullmatch(r"([a-z]+(19|20)\d\d|radloom)_\w+|contrast_cgan", name) for name in NAMES)
 
 
 def test_unknown_system_is_refused_with_the_nearest_name() -> None:
