@@ -198,7 +198,10 @@ def evaluate(run: Run, json: Json = False) -> None:
 
 
 @app.command()
-def study(name: Annotated[str, typer.Argument(metavar="STUDY", help="replace")], run: Run, json: Json = False) -> None:
+def study(
+    name: Annotated[str, typer.Argument(metavar="STUDY", help="The study that `radloom show SYSTEM` names.")],
+    run: Run, json: Json = False,
+) -> None:  # fmt: skip
     """Run a clinical-utility protocol on a run.
 
     Does a downstream task still work with its images?

@@ -56,7 +56,7 @@ class Healing(Model):
 
 @final
 class CoScored(Model):
-    """Healthy neighbours in feature space say where to heal, a diffusion prior how it would look; the map is of both.
+    """Healthy voxels of like contrast say where to heal, a diffusion prior how it would look; the map is of both.
 
     memory: of voxels of healthy images, filled before training. What lies further from them than `limit` of its units,
     grown by a voxel, is drawn anew along `sigmas`, `repeats` times at each level, from noise alone: what is ill gives

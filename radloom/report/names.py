@@ -116,7 +116,7 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def memory(megabytes: float) -> str:
+def memory(megabytes: float | int) -> str:
     """Megabytes as MB or GB."""
     return f"{megabytes:.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:.1f} GB"
 

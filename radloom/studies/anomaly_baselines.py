@@ -1,4 +1,4 @@
-"""What one does without a generative system: intensity, autoencoders, neighbours in features, a U-Net with labels."""
+"""What one does without a generative system: intensity, autoencoders, healthy neighbours, a U-Net with labels."""
 
 from __future__ import annotations
 

@@ -43,7 +43,8 @@ class Neck:
 
 def needs(recipe: Recipe, cohort: Cohort) -> str | None:
     """Why the study cannot run on this cohort; None when it can."""
-    if len(translation(recipe).target) != 1:
+    target = translation(recipe).target
+    if len(target) != 1:
         return "it reads one drawn angiogram, not several images"
     for split in ("train", "test"):
         part = cohort.where(split)
@@ -51,21 +52,25 @@ def needs(recipe: Recipe, cohort: Cohort) -> str | None:
             if key not in part.table.columns or not all(part.path(case, key) for case in part.ids):
                 return f"not every {split} case has {key}"
     absent = [name for name in _columns() if name not in cohort.table.columns]
-    return f"the cohort has no {absent[0]}" if absent else None
+    if absent:
+        return f"the cohort has no {absent[0]}"
+    cases = [case for case in cohort.where("test").ids if cohort.path(case, target[0]) is not None]
+    if not cases:
+        return f"no test case has {target[0]}"
+    unit = cohort.image(cases[0], target[0]).unit
+    return None if unit == "HU" else f"{target[0]} is in units of {unit}, not in HU"
 
 
 def run(recipe: Recipe, folder: RunFolder, cohort: Cohort) -> dict[str, object]:
     """Trains the reader on real angiograms, reads every arm of the test cases; writes results.csv and study.json.
 
-    Raises RadloomError when the cohort lacks what `needs` names or has no test case.
+    Raises RadloomError when `needs` names a reason.
     """
     started = time.perf_counter()
     missing = needs(recipe, cohort)
     if missing:
         raise RadloomError(f"the study vessels cannot run: {missing}", do="choose another cohort")
     cases = cohort.where("test").ids
-    if not cases:
-        raise RadloomError("the cohort has no case in split test", do="assign one with `radloom data split`")
     segmenter, digest = _reader(recipe, folder, cohort)
     known = [row for split in ("train", "val") for row in _known(recipe, folder, cohort, segmenter, split)]
     arms = all_arms(recipe, folder, cohort)

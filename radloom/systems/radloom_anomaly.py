@@ -1,4 +1,4 @@
-"""Ours: healthy neighbours in feature space say where to heal, a diffusion model how it would look."""
+"""Ours: healthy voxels of like contrast say where to heal, a diffusion model how it would look."""
 
 from radloom.models import paths, predictions, times
 from radloom.models.diffusion import Diffusion
@@ -64,9 +64,9 @@ SYSTEM = System(
     claim="Finds diseased voxels with a higher average precision than nearest neighbours alone and than AutoDDPM",
     deviations=(
         "Ours, not a published system; the work cited is the one that it departs from.",
-        "What is masked is what lies far from healthy voxels in simple features of all contrasts, in place of a share "
+        "What is masked is what lies far from healthy voxels in the intensities of all contrasts, in place of a share "
         "of each image by the residual of a first draw: an image without disease stays as it is.",
         "The mask is drawn anew from noise alone, so that the disease cannot shine through.",
-        "The features compare both sides of the head: disease that is symmetric, or a tilted head, weakens them.",
+        "With one contrast the distance is one of brightness alone.",
     ),
 )  # fmt: skip

@@ -5,7 +5,6 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from radloom.downstream.neighbours import Neighbours, local_features
 from sklearn.metrics import average_precision_score
 from torch import Tensor
 
@@ -17,6 +16,7 @@ from radloom.models.guided_healing import GuidedHealing
 from radloom.models.healing import CoScored, Healing, Heals
 from radloom.networks.conditions import Class
 from radloom.networks.diffusion_unet import DiffusionUNet, hidden_width
+from radloom.networks.neighbours import Neighbours
 from radloom.networks.noisy_classifier import NoisyClassifier
 from radloom.random import torch_stream
 from radloom.samplers import grids, guidance
@@ -146,17 +146,6 @@ def test_healthy_voxels_lie_near_their_neighbours_and_ill_ones_far():
     distance = memory(x, given.mask)
     assert distance[ill].median() > 2 * distance[given.mask & ~ill].median()
     assert (distance[~given.mask] == 0).all()
-
-
-def test_features_are_values_means_the_other_side_and_the_place():
-    x = torch.arange(25.0).view(1, 1, 5, 5)
-    features = local_features(x)[0]
-    assert features.shape == (6, 5, 5)
-    assert features[0, 2, 2] == 12
-    assert features[1, 2, 2] == x[0, 0, 1:4, 1:4].mean()
-    assert features[3, 2, 2] == 0  # the middle row is its own mirror image
-    assert (features[3] + features[3].flip(0)).abs().max() < 1e-4
-    assert features[4:, 0, 4].tolist() == [1.0, 1.0]
 
 
 def test_too_few_healthy_voxels_are_no_memory():

@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import pytest
+from nibabel.nifti1 import Nifti1Image
 from PIL import Image as Picture
 
 from radloom.data.cohort import Cohort
@@ -124,7 +124,10 @@ def neck(tmp_path: Path) -> Path:
                "mask.vessels": vessel, "mask.plaque": plaque}  # fmt: skip
     affine = np.diag([1.0, 1.0, 5.0, 1.0])
     for key, voxels in volumes.items():
-        nib.nifti1.Nifti1Image(voxels, affine).to_filename(tmp_path / "i" / f"{key}.nii.gz")
+        file = Nifti1Image(voxels, affine)
+        if key.startswith("image."):
+            file.header["intent_name"] = b"HU"  # where the unit stands
+        file.to_filename(tmp_path / "i" / f"{key}.nii.gz")
     names = [*volumes, "label.stenosis_right", "label.stenosis_left"]
     lines = [",".join(["case", "patient", "split", *names])]
     lines += [",".join([case, case, split, *(f"i/{key}.nii.gz" for key in volumes), "100", "60"])
@@ -155,6 +158,9 @@ def test_a_cohort_without_what_the_study_needs_is_told_so(neck: Path) -> None:
     assert needs(recipe, Cohort.read(neck)) == "the cohort has no label.stenosis_left"
     neck.write_text(text.replace("mask.plaque", "mask.other", 1))
     assert needs(recipe, Cohort.read(neck)) == "not every train case has mask.plaque"
+    neck.write_text(text)
+    Nifti1Image(np.ones(SHAPE, np.int16), np.eye(4)).to_filename(neck.parent / "i" / "image.cta.nii.gz")
+    assert needs(recipe, Cohort.read(neck)) == "image.cta is in units of 1, not in HU"
     both = load("lyu2023_cta").resolve("tiny", 2, {"target": "image.cta,image.late"})
     assert "one drawn angiogram" in str(needs(both, Cohort.read(neck)))
 
@@ -162,7 +168,7 @@ def test_a_cohort_without_what_the_study_needs_is_told_so(neck: Path) -> None:
 def test_labels_that_the_study_does_not_know_are_refused(neck: Path) -> None:
     voxels = np.zeros(SHAPE, np.uint8)
     voxels[0] = 9
-    nib.nifti1.Nifti1Image(voxels, np.diag([1.0, 1.0, 5.0, 1.0])).to_filename(neck.parent / "i" / "mask.vessels.nii.gz")
+    Nifti1Image(voxels, np.diag([1.0, 1.0, 5.0, 1.0])).to_filename(neck.parent / "i" / "mask.vessels.nii.gz")
     with pytest.raises(RadloomError, match="labels 0 to 9; expected 0 to 5"):
         read_neck(Cohort.read(neck), "a")
 
