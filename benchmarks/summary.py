@@ -60,7 +60,8 @@ def origin(record: dict[str, Any]) -> str:
     return (f"`{record['system']}` size {record['size']}, {record['dims']}D, seed {record['seed']}, {changed}; {data}; "
             f"{record['patients']['train']} training patients ({', '.join(record['cases']['train'][:3])}"
             f"{', ...' if len(record['cases']['train']) > 3 else ''}). {record['started'][:10]}, "
-            f"{machine['processor']}, {machine['cores']} cores, {record['plan']['precision']}, torch {versions['torch']}, "
+            f"{machine['processor']}, {machine['cores']} cores, {record['plan']['precision']}, "
+            f"torch {versions['torch']}, "
             f"commit {record['commit'] or 'none'}. Wall time: {stages}; peak memory "
             f"{max(stage['peak_mb'] for stage in record['stages'])} MiB.")  # fmt: skip
 

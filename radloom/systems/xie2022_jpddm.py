@@ -64,7 +64,7 @@ SYSTEM = System(
     title="JPDDM: PET from MRI by joint diffusion in three planes",
     cite=Citation(
         key="xie2022synthesizing",
-        authors="Xie T, et al.",
+        authors="Xie T, Cao C, Cui Z, Li F, Wei Z, Zhu Y, et al.",
         title="Brain PET synthesis from MRI using joint probability distribution of diffusion model at ultrahigh "
         "fields",
         venue="arXiv 2211.08901",
