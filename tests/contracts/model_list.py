@@ -298,7 +298,6 @@ ONE_ANSWER = {
     "CycleGAN",
     "independent", "available", "tiled", "slicewise", "conte 2021, tiny",
     "RevGAN", "registration GAN",
-    "registration GAN",
 }  # fmt: skip
 # these draw 0 outside the region
 CUT_OFF = {*DIFFUSIONS, *ONE_ANSWER, "SynDiff", "planes", "zero-shot"} - {"IREM", "constant"}
