@@ -61,7 +61,8 @@ class CoScored(Model):
     memory: of voxels of healthy images, filled before training. What lies further from them than `limit` of its units,
     grown by a voxel, is drawn anew along `sigmas`, `repeats` times at each level, from noise alone: what is ill gives
     nothing to the draw. Everything else stays the input's. map: distance**trust times residual**(1 - trust), the
-    residual |x - healthy| in units of 0.1 and at least a tenth of one, so that no voxel goes unjudged.
+    residual |x - healthy| in units of 0.1 and at least a tenth of one, so that no voxel goes unjudged. trust 1 is the
+    distance alone.
     """
 
     def __init__(

@@ -36,8 +36,9 @@ def co_scored(
 _TINY = {"channels": (8, 16), "blocks": 1, "stem": 2, "attention": False, "steps_drawn": 8, "noised_to": 0.6,
          "steps_healed": 4, "repeats": 1, "remembered": 500, "limit": 1.0, "trust": 0.5, "spread": 0.7}  # fmt: skip
 _CPU = {"channels": (24, 48, 96, 96), "blocks": 1, "stem": 2, "attention": True, "steps_drawn": 100,
-        "noised_to": 0.6, "steps_healed": 15, "repeats": 2, "remembered": 8000, "limit": 1.0, "trust": 0.5,
+        "noised_to": 0.6, "steps_healed": 15, "repeats": 2, "remembered": 8000, "limit": 1.5, "trust": 1.0,
         "spread": 0.7}  # fmt: skip
+_LARGE = {**_CPU, "channels": (64, 128, 192, 256), "blocks": 2, "steps_drawn": 250, "remembered": 50_000}
 _SCHEDULE = {"learning_rate": 1e-3, "betas": (0.9, 0.99), "warmup": 0.02, "decay_from": 0.5, "ema": 0.995}
 
 SYSTEM = System(
@@ -58,15 +59,21 @@ SYSTEM = System(
                           {"autoencoder_steps": 4, "segmenter_steps": 4}),
         ("cpu", 2): Size(co_scored, _CPU, Training(1200, 16, (64, 64), **_SCHEDULE),
                          {"autoencoder_steps": 600, "segmenter_steps": 300}),
+        ("paper", 2): Size(co_scored, _LARGE, Training(200_000, 32, (128, 128), **{**_SCHEDULE, "learning_rate": 3e-4}),
+                           {"autoencoder_steps": 20_000, "segmenter_steps": 10_000}),
     },
     study="anomaly",
     metrics=(),
-    claim="Finds diseased voxels with a higher average precision than nearest neighbours alone and than AutoDDPM",
+    claim="Finds diseased voxels with a higher average precision than intensity alone and than autoencoders",
     deviations=(
-        "Ours, not a published system; the work cited is the one that it departs from.",
+        "Ours, not a published system; the work cited is the one that it departs from. Size paper names a size for a "
+        "large GPU; it has not been trained.",
         "What is masked is what lies far from healthy voxels in the intensities of all contrasts, in place of a share "
         "of each image by the residual of a first draw: an image without disease stays as it is.",
         "The mask is drawn anew from noise alone, so that the disease cannot shine through.",
         "With one contrast the distance is one of brightness alone.",
+        "The map of size cpu is the distance alone (trust 1), that of the baseline of nearest neighbours. The residual "
+        "of the healed image lowered the average precision on validation brains, from 0.84 to 0.82 at trust 0.9 and "
+        "to 0.52 at 0.5: what diffusion adds is the pseudo-healthy image.",
     ),
 )  # fmt: skip
