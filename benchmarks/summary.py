@@ -53,11 +53,15 @@ def origin(record: dict[str, Any]) -> str:
     stages = ", ".join(f"{stage['name']} {stage['seconds']:.0f} s" for stage in record["stages"])
     data = "simulated cohort" if record["about"].get("simulated") else "real images"
     changed = ", ".join(
-        f"{name} {value}" for name, value in record["training"].items() if name in ("steps", "batch", "jitter")
+        f"{name} {value}"
+        for name, value in {**record["training"], **record["settings"]}.items()
+        if name in ("steps", "batch", "jitter", "sees", "members")
     )
     return (f"`{record['system']}` size {record['size']}, {record['dims']}D, seed {record['seed']}, {changed}; {data}; "
-            f"{record['patients']['train']} training patients. {record['started'][:10]}, {machine['processor']}, "
-            f"{machine['cores']} cores, {record['plan']['precision']}, torch {versions['torch']}, "
+            f"{record['patients']['train']} training patients ({', '.join(record['cases']['train'][:3])}"
+            f"{', ...' if len(record['cases']['train']) > 3 else ''}). {record['started'][:10]}, "
+            f"{machine['processor']}, {machine['cores']} cores, {record['plan']['precision']}, "
+            f"torch {versions['torch']}, "
             f"commit {record['commit'] or 'none'}. Wall time: {stages}; peak memory "
             f"{max(stage['peak_mb'] for stage in record['stages'])} MiB.")  # fmt: skip
 

@@ -47,13 +47,7 @@ class Planes(Model):
 
     def sample(self, given: Given, shape: tuple[int, ...], *, rng: torch.Generator) -> Tensor:
         """The mean of `draws` draws of each of the three models, over the whole volume."""
-        total = torch.zeros(shape)
-        for axis, model in self._each():
-            known, size = _turned_given(given, axis), _turned(total, axis).shape
-            for _ in range(self.draws):
-                drawn = Slicewise(model).sample(known, tuple(size), rng=rng).float().cpu()
-                total += drawn.movedim(-1, 2 + axis)
-        return total / (3 * self.draws)
+        return torch.cat([self._averaged(given[i : i + 1], (1, *shape[1:]), rng) for i in range(shape[0])])
 
     def trainable(self, turn: str) -> Iterator[nn.Parameter]:
         """The three models' parameters."""
@@ -69,6 +63,16 @@ class Planes(Model):
         """Each model's."""
         for _, model in self._each():
             model.after_step()
+
+    def _averaged(self, given: Given, shape: tuple[int, ...], rng: torch.Generator) -> Tensor:
+        """One item, so that a batch draws what its items draw one after the other."""
+        total = torch.zeros(shape)
+        for axis, model in self._each():
+            known, size = _turned_given(given, axis), _turned(total, axis).shape
+            for _ in range(self.draws):
+                drawn = Slicewise(model).sample(known, tuple(size), rng=rng).float().cpu()
+                total += drawn.movedim(-1, 2 + axis)
+        return total / (3 * self.draws)
 
     def _each(self) -> Iterator[tuple[int, Model]]:
         for axis, model in enumerate(self.models):

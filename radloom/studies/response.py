@@ -32,6 +32,7 @@ ENHANCING = 3
 LANDMARK = 4.0  # months; a later one leaves fewer patients, an earlier one fewer progressions (ours)
 _READ = ("model", "cubic")  # arms read beside the real image
 LEAST_PATIENTS = 9
+TRUSTED = 0.5  # concordance with the expert below which a segmenter measures something else (ours)
 
 
 def needs(recipe: Recipe, cohort: Cohort) -> str | None:
@@ -110,6 +111,9 @@ def findings(cases: pd.DataFrame, followed: Sequence[Course], *, draws: int = 20
         f"({patients} patients, {len(wide)} examinations)"
     )
     found: dict[str, Any] = {"tables": [_volume_table(volumes)], "volumetry": volumes}
+    blind = _blind(volumes)
+    if blind:
+        return {"answer": f"{blind} {answer}, which says nothing.", "passed": None, **found}
     if len(followed) < LEAST_PATIENTS:
         text = f"{answer}. Patients with visits and survival times are too few for the rest: {len(followed)}."
         return {"answer": text, "passed": None, **found}
@@ -129,6 +133,20 @@ def findings(cases: pd.DataFrame, followed: Sequence[Course], *, draws: int = 20
     return {"answer": f"{answer}. {rest}.", "passed": same.equivalent, **found}
 
 
+def _blind(volumes: Mapping[str, Mapping[str, Any]]) -> str:
+    """A sentence where the segmenter does not measure on real images what the expert drew; else nothing.
+
+    A segmenter that marks the same share of any brain agrees with itself whatever the images show.
+    """
+    expert = volumes.get("expert")
+    if expert is None or (expert["estimate"] is not None and expert["estimate"] >= TRUSTED):
+        return ""
+    return (
+        f"The segmenter does not measure the tumour even on real images: its concordance with the expert is "
+        f"{expert['concordance']}."
+    )
+
+
 def _volumetry(wide: Any, arm: str) -> dict[str, Any]:
     """How an arm's volume agrees with that read on real images: all cases, patients resampled."""
     pairs = wide[[arm, "real"]].dropna()
@@ -143,6 +161,7 @@ def _volumetry(wide: Any, arm: str) -> dict[str, Any]:
     limits = bland_altman(means[arm], means["real"]) if len(means) > 1 else None
     missed = (pairs[arm] == 0) != (pairs["real"] == 0)
     return {
+        "estimate": None if not np.isfinite(agreement.estimate) else float(agreement.estimate),
         "concordance": _text(agreement.estimate, agreement.low, agreement.high, 3),
         "median": _text(median.estimate, median.low, median.high, 2),
         "limits": "–" if limits is None else f"{np.exp(limits.lower):.2f} to {np.exp(limits.upper):.2f}",

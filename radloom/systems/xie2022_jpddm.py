@@ -53,8 +53,8 @@ _PRIORS = {"exploded": _exploded, "unit": _unit}
 _NOISE = {"lowest": 0.01, "highest": 348.0, "snr": 0.075, "prior": "exploded"}
 _TINY = {"channels": (8, 16), "blocks": 1, "stem": 2, "attention": False, "steps_drawn": 4, "slices": 2, "draws": 1,
          "spread": 1.0, **_NOISE}  # fmt: skip # ours
-_CPU = {"channels": (16, 32, 64), "blocks": 1, "stem": 2, "attention": False, "steps_drawn": 60, "slices": 4,
-        "draws": 2, "spread": 1.0, **_NOISE}  # fmt: skip # ours
+_CPU = {"channels": (16, 32, 64), "blocks": 1, "stem": 2, "attention": False, "steps_drawn": 30, "slices": 4,
+        "draws": 1, "spread": 1.0, **_NOISE}  # fmt: skip # ours
 _PAPER = {"channels": (128, 128, 256, 256, 256, 256, 256), "blocks": 2, "stem": 1, "attention": True,
           "steps_drawn": 1000, "slices": 1, "draws": 4, "spread": 1.0, **_NOISE}  # fmt: skip
 _SCHEDULE = {"learning_rate": 1e-3, "betas": (0.9, 0.99), "warmup": 0.02, "decay_from": 0.5, "ema": 0.995}  # ours
@@ -64,7 +64,7 @@ SYSTEM = System(
     title="JPDDM: PET from MRI by joint diffusion in three planes",
     cite=Citation(
         key="xie2022synthesizing",
-        authors="Xie T, et al.",
+        authors="Xie T, Cao C, Cui Z, Li F, Wei Z, Zhu Y, et al.",
         title="Brain PET synthesis from MRI using joint probability distribution of diffusion model at ultrahigh "
         "fields",
         venue="arXiv 2211.08901",

@@ -44,7 +44,7 @@ def naive(source: np.ndarray, target: np.ndarray, histogram: Histogram) -> np.nd
         for m, n in around:
             two = [shares(at(target, i + m + a, j + n + b)) for a, b in around]
             both = sum(np.outer(p, q) for p, q in zip(one, two, strict=True)) / 9
-            value = entropy(sum(one) / 9) + entropy(sum(two) / 9) - entropy(np.asarray(both))
+            value = entropy(np.mean(one, axis=0)) + entropy(np.mean(two, axis=0)) - entropy(np.asarray(both))
             found[i, j] = max(found[i, j], value)
     return found
 

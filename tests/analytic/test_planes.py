@@ -1,6 +1,6 @@
 """JPDDM: MRI goes through sampling untouched, only PET is diffused, and three planes meet in their places."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 import torch
@@ -35,8 +35,7 @@ class Marked(Model):
         assert given.image is not None
         return self.factor * given.image * torch.linspace(0, 1, shape[-1])
 
-    def begin(self, batches: object) -> None:
-        assert callable(batches)
+    def begin(self, batches: Callable[[], Iterable[Batch]]) -> None:
         self.begun += sum(len(batch.x) for batch in batches())
 
 

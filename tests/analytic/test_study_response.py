@@ -134,6 +134,18 @@ def test_equal_volumes_agree_and_a_shift_comes_out_as_the_median_difference() ->
     assert progressed_row[1:3] == ["15 of 30", "30 of 30"]
 
 
+def test_a_segmenter_that_does_not_measure_the_tumour_gets_no_verdict_however_well_it_agrees_with_itself() -> None:
+    rows = table(cohort_of(30, 3.0))
+    truth = rows[rows["arm"] == "real"].assign(arm="expert")
+    good = findings(pd.concat([rows, truth]), [], draws=8)
+    assert good["answer"].startswith("Enhancing volume")
+    blind = findings(pd.concat([rows, truth.assign(cm3=np.linspace(40, 20, len(truth)))]), courses(rows), draws=8)
+    assert blind["volumetry"]["model"]["estimate"] == pytest.approx(1)
+    assert blind["passed"] is None
+    assert blind["answer"].startswith("The segmenter does not measure the tumour even on real images")
+    assert blind["answer"].endswith("which says nothing.")
+
+
 def test_patients_without_times_leave_the_volumes_and_no_verdict() -> None:
     rows = table(cohort_of(6, 3.0))
     found = findings(rows, courses(rows))

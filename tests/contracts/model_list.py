@@ -34,12 +34,15 @@ from radloom.models.model import Batch, Model
 from radloom.models.noise_gan import GAN, Growth
 from radloom.models.penalties import PathLength, Unrolled
 from radloom.models.pixelcnn import PixelCNN
+from radloom.models.planes import Planes
 from radloom.models.registration_gan import Jolt, RegistrationGAN
+from radloom.models.revgan import RevGAN
 from radloom.models.syndiff import SynDiff
 from radloom.models.vae import VAE
 from radloom.models.vqvae import VQVAE, Codes
 from radloom.models.wavelet import Wavelet
 from radloom.models.wrappers import Independent, Route, Slicewise, Tiled
+from radloom.models.zero_shot import ZeroShot
 from radloom.networks.autoencoder import Decoder, Encoder
 from radloom.networks.causal import GatedPixelCNN, PixelCNNPlusPlus
 from radloom.networks.codebook import Codebook
@@ -53,6 +56,7 @@ from radloom.networks.r3gan import R3Discriminator, R3Generator
 from radloom.networks.registration import RegistrationNet
 from radloom.networks.residual_discriminator import ResidualDiscriminator
 from radloom.networks.residual_unet import ResidualUNet
+from radloom.networks.reversible import ReversibleGenerator
 from radloom.networks.stylegan import Mapping, StyleGenerator, StyleSynthesis, StyleSynthesis2
 from radloom.networks.time_discriminator import TimeDiscriminator
 from radloom.networks.voxelwise import VoxelwisePolynomial
@@ -236,6 +240,12 @@ def registration_gan(dims: int) -> RegistrationGAN:
                            jolt=Jolt())  # fmt: skip
 
 
+def revgan(dims: int) -> RevGAN:
+    judges = (PatchDiscriminator(dims, count, width=4, halvings=1) for count in (TARGETS, INPUTS))
+    return RevGAN(ReversibleGenerator(dims, INPUTS, TARGETS, width=4, depth=2), *judges,
+                  shapes=((TARGETS, *SHAPE[:dims]), (INPUTS, *SHAPE[:dims])), cycle=1.0, pool=3)  # fmt: skip
+
+
 MODELS: dict[str, Callable[[int], Model]] = {
     **{name: lambda dims, name=name: diffusion(dims, name) for name in DIFFUSIONS},
     "improved DDPM": lambda dims: ImprovedDDPM(denoiser(dims, 2 * TARGETS), paths.cosine(latest=0.9), draws=4),
@@ -247,6 +257,7 @@ MODELS: dict[str, Callable[[int], Model]] = {
         for name in ("StyleGAN", "StyleGAN2, ADA", "R3GAN", "PGGAN", "unrolled GAN", "Diffusion-GAN")
     },
     "CycleGAN": cyclegan,
+    "RevGAN": revgan,
     "adversarial diffusion": adversarial_diffusion,
     "SynDiff": syndiff,
     "registration GAN": registration_gan,
@@ -268,6 +279,8 @@ MODELS: dict[str, Callable[[int], Model]] = {
     "PixelCNN++": pixelcnn_plus_plus,
     "independent": independent,
     "available": lambda dims: Available(gan(dims, base=True, inputs=4), inputs=2, hide=0.4),
+    "planes": lambda dims: Planes((diffusion(2, "EDM"), diffusion(2, "EDM"), diffusion(2, "EDM")), slices=2),
+    "zero-shot": lambda dims: ZeroShot(diffusion(dims, "DDPM")),
     "ensemble": lambda dims: Ensemble((vae(dims), vae(dims))),
     "averaged": lambda dims: Averaged(Ensemble((vae(dims), vae(dims)))),
     "tiled": lambda dims: Tiled(gan(dims, base=True), (8,) * dims),
@@ -278,15 +291,16 @@ MODELS: dict[str, Callable[[int], Model]] = {
     "conte 2021, tiny": lambda dims: SYSTEM.resolve("tiny", dims, {}).build(),
 }
 
-DIMS = {"slicewise": (3,)}  # the others in 2D and 3D
+DIMS = {"slicewise": (3,), "planes": (3,)}  # the others in 2D and 3D
 UNTRAINED = {"constant", "training mean", "cubic"}
 ONE_ANSWER = {
     *UNTRAINED, *(name for name in MODELS if name.startswith("GAN, ")), "GAN over a base", "no game", "IREM",
     "CycleGAN",
     "independent", "available", "tiled", "slicewise", "conte 2021, tiny",
-    "registration GAN",
+    "RevGAN", "registration GAN",
 }  # fmt: skip
-CUT_OFF = {*DIFFUSIONS, *ONE_ANSWER, "SynDiff"} - {"IREM", "constant"}  # these draw 0 outside the region
+# these draw 0 outside the region
+CUT_OFF = {*DIFFUSIONS, *ONE_ANSWER, "SynDiff", "planes", "zero-shot"} - {"IREM", "constant"}
 CONTESTED = {
     "StyleGAN",
     "StyleGAN2, ADA",
@@ -295,6 +309,7 @@ CONTESTED = {
     "unrolled GAN",
     "Diffusion-GAN",
     "CycleGAN",
+    "RevGAN",
     "SynDiff",
 }  # by games above all
 NO_SAY = {  # parameters that ten steps do not hear of

@@ -13,6 +13,7 @@ from model_list import (
     CASES,
     CONTESTED,
     CUT_OFF,
+    DIMS,
     MODELS,
     NO_SAY,
     ONE_ANSWER,
@@ -125,10 +126,12 @@ def test_a_batch_of_two_draws_what_two_singles_draw(case: Case) -> None:
 
 @pytest.mark.parametrize("name", [name for name in MODELS if name not in ONE_ANSWER])
 def test_a_generative_model_draws_another_image_for_another_seed_and_for_its_neighbour(name: str) -> None:
-    size = shape_of(name, 2)
-    model, batch = begun(name, 2), example(size)
+    dims = DIMS.get(name, (2, 3))[0]
+    size = shape_of(name, dims)
+    model, batch = begun(name, dims), example(size)
     assert batch.given.image is not None
-    image, region = batch.given.image[:1].expand(2, -1, -1, -1), batch.region[:1].expand(2, -1, -1, -1)
+    twice = (2, *(-1,) * (dims + 1))
+    image, region = batch.given.image[:1].expand(twice), batch.region[:1].expand(twice)
     same = Given(image=image, mask=region)
     first, other = drawn(model, same, 2, size), drawn(model, same, 2, size, seed=1)
     inside = region.expand_as(first)
