@@ -171,10 +171,8 @@ def findings(cases: pd.DataFrame, threshold: float) -> dict[str, Any]:
                 "against_cubic": record}  # fmt: skip
     more_false = found["false_tumour"].higher or found["false_elsewhere"].higher
     passed = found["found"].higher and not more_false
-    verdict = (
-        f"The networks find {'more' if found['found'].higher else 'not more, as far as is shown,'} of it, "
-        f"{'with more' if more_false else 'without more'} false enhancement"
-    )
+    more = "find more of it" if found["found"].higher else "are not shown to find more of it"
+    verdict = f"The networks {more}, {'with' if more_false else 'without'} more false enhancement"
     return {"answer": f"{answer}. {verdict}.", "passed": passed, "tables": [table], "against_cubic": record}
 
 

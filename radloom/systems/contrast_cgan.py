@@ -54,7 +54,7 @@ def _pair(dims: int, inputs: int, outputs: int, channels: tuple[int, ...]) -> to
 
 _LIGHT = {"judge": 8, "adversarial_weight": 0.001, "mse_weight": 5.0}  # ours: the squared error finds the rims
 _SCHEDULE = {"learning_rate": 3e-3, "betas": (0.9, 0.99), "warmup": 0.025, "decay_from": 0.3, "ema": 0.99}  # ours
-_STUDY = {"enhancing": 0.4}  # ours: above T1, in units of the brain's median
+_STUDY = {"enhancing": 0.3}  # ours: above T1, in units of the brain's median
 _PAPER = {
     "channels": (64, 128, 256, 512, 1024),
     "judge": 64,
