@@ -56,8 +56,8 @@ def _context(source: Source) -> dict[str, Any]:
     return {
         "source": source,
         "run": {**_OPTIONAL, "title": source.record["system"], **source.record},
-        "study": _shown(source.folder, source.study),
-        "checks": _shown(source.folder, source.checks),
+        "study": shown(source.folder, source.study),
+        "checks": shown(source.folder, source.checks),
         "targets": [names.entry(key) for key in source.targets],
         "inputs": [names.entry(key) for key in source.record["inputs"]],
         "simulated": bool(source.record.get("about", {}).get("simulated")),
@@ -78,12 +78,13 @@ def _context(source: Source) -> dict[str, Any]:
     }
 
 
-def _shown(folder: Path, found: dict[str, Any] | None) -> dict[str, Any]:
+def shown(folder: Path, found: dict[str, Any] | None) -> dict[str, Any]:
     """What study.json or checks.json holds, its pictures as data URIs."""
-    shown = {"name": "", "question": "", "comparisons": [], "tables": [], "figures": [], **(found or {})}
-    shown["figures"] = [{"note": "", **one, "src": _embedded(folder / one["file"])} for one in shown["figures"]]
-    shown["tables"] = [{"note": "", "target": "", **one} for one in shown["tables"]]
-    return shown
+    empty = {"name": "", "question": "", "answer": "", "comparisons": [], "tables": [], "figures": []}
+    full = {**empty, **(found or {})}
+    full["figures"] = [{"note": "", **one, "src": _embedded(folder / one["file"])} for one in full["figures"]]
+    full["tables"] = [{"note": "", "target": "", **one} for one in full["tables"]]
+    return full
 
 
 def _embedded(path: Path) -> str:

@@ -16,7 +16,7 @@ from radloom.compare.trivial import AGAIN, GAUSSIAN, NOISE
 from radloom.errors import RadloomError
 from radloom.report import figures, names
 from radloom.report.compare_page import ARROWS, TITLES, interval, written
-from radloom.report.page import environment, facts
+from radloom.report.page import environment, facts, shown
 from radloom.report.source import Source
 from radloom.report.synthesis_verdict import Answer, answer
 
@@ -87,7 +87,8 @@ def write_synthesis_report(run: Path) -> Path:
     record, found = files.read_json(run / "run.json"), read_measures(run / "results.csv")
     losses = pd.read_csv(run / "losses.csv") if (run / "losses.csv").is_file() else None
     following = (run / "next.txt").read_text(encoding="utf-8").strip() if (run / "next.txt").is_file() else ""
-    source = Source(run, record, pd.DataFrame(), "test", losses, None, following)
+    study = files.read_json(run / "study.json") if (run / "study.json").is_file() else None
+    source = Source(run, record, pd.DataFrame(), "test", losses, study, following)
     path = run / "report.html"
     style = ("page.css", "compare.css", "synthesis.css")
     files.write_text(path, environment(style).get_template("synthesis.html").render(_context(source, found)))
@@ -104,6 +105,7 @@ def _context(source: Source, found: Findings) -> dict[str, Any]:
         "given": [names.entry(one["column"]) for one in record.get("condition", [])],
         "simulated": bool(record.get("about", {}).get("simulated")),
         "sections": [_section(source, found, key) for key in source.targets],
+        "study": shown(source.folder, source.study),
         "refused": [(what, why) for _, what, why in record.get("refused", [])],
         "panels": figures.panels(source.losses) if source.losses is not None else [],
         "training_seconds": max((float(s) for s in source.losses["seconds"]), default=0.0)
