@@ -73,6 +73,7 @@ SYSTEM = System(
                           {"autoencoder_steps": 4, "segmenter_steps": 4}),
         ("cpu", 2): Size(guided, _CPU, Training(1200, 16, (64, 64), **_SCHEDULE),
                          {"autoencoder_steps": 600, "segmenter_steps": 300}),
+        # batch and rate are the public code's; 50,000 iterations are remembered, not checked; widths are ours
         ("paper", 2): Size(guided, _PAPER, Training(50_000, 10, (256, 256), learning_rate=1e-4, decay_from=1.0),
                            {"autoencoder_steps": 20_000, "segmenter_steps": 20_000}),
     },
