@@ -63,7 +63,6 @@ SYSTEM = System(
         ("cpu", 2): Size(autoddpm, _CPU, Training(1200, 16, (64, 64), **_SCHEDULE),
                          {"autoencoder_steps": 600, "segmenter_steps": 300}),
         # 3000 epochs of 581 slices in batches of 16
-        # widths, rate and batch are the public code's; the steps stand for its 3000 epochs, ours
         ("paper", 2): Size(autoddpm, _PAPER, Training(108_000, 16, (128, 128), learning_rate=1e-4, decay_from=1.0),
                            {"autoencoder_steps": 20_000, "segmenter_steps": 20_000}),
     },
