@@ -30,7 +30,7 @@ def thor(
         sigmas=grids.uniform_in_time(steps_drawn, path.earliest, path.latest, path.ratio),
     )  # fmt: skip
     sigmas = grids.uniform_in_time(steps_healed, path.earliest, noised_to, path.ratio)
-    at = path.ratio(torch.tensor(harmonised_at, dtype=torch.float64)).tolist()
+    at = path.ratio(torch.tensor(harmonised_at, dtype=torch.float64, device="cpu")).tolist()
     return Healing(prior, harmonised(sigmas, tuple(at), reach=reach))
 
 

@@ -35,7 +35,7 @@ def guided(
         sigmas=grids.uniform_in_time(steps_drawn, path.earliest, path.latest, path.ratio),
         dropout=Dropout(("label",), each=hidden_label, jointly=0.0),
     )  # fmt: skip
-    highest = float(path.ratio(torch.tensor(noised_to, dtype=torch.float64)))
+    highest = float(path.ratio(torch.tensor(noised_to, dtype=torch.float64, device="cpu")))
     sigmas = grids.geometric(steps_healed, 0.02, highest)[:-1]
     return GuidedHealing(prior, classifier, sigmas, healthy=task.condition[0].code(healthy), weight=weight,
                          encode_label=encode_label, iterations=iterations)  # fmt: skip
