@@ -50,7 +50,8 @@ def environment(styles: tuple[str, ...]) -> Environment:
 
 def _context(source: Source) -> dict[str, Any]:
     measured = tables.fidelity(source)
-    columns, rows = tables.study_columns(source), tables.study_rows(source)
+    own_tables = bool((source.study or {}).get("tables"))  # a study that says itself how it is shown
+    columns, rows = ([], []) if own_tables else (tables.study_columns(source), tables.study_rows(source))
     target = verdict.hardest(measured)
     plots = [plot for table in measured if (plot := forest.interval_plot(table, "brain", "psnr")) is not None]
     return {
