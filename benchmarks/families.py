@@ -13,20 +13,20 @@ import argparse
 import json
 import os
 import shutil
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from families_page import explanation, page
 from families_round import Job
+from finished_rows import finished
 from measured import command_of, origin
 
 from radloom import systems
 from radloom.errors import RadloomError
-from radloom.files import read_json, write_json, write_text
+from radloom.files import read_json, write_text
 from radloom.phantom import write_cohort
 from radloom.synthesis import Synthesis
 
@@ -154,23 +154,8 @@ def _radiographs(folder: Path) -> Path:
 
 
 def _row(name: str, job: Job, work: Path) -> None:
-    """Works a row off in a process of its own unless it is finished with the same job."""
-    place = work / "rows" / f"{name}.json"
-    if place.is_file() and read_json(place)["job"] == asdict(job):
-        return
-    print(f"families: {name}", file=sys.stderr, flush=True)
-    asked, answer = work / "jobs" / f"{name}.json", work / "jobs" / f"{name}.answer.json"
-    write_json(asked, asdict(job))
-    answer.unlink(missing_ok=True)
-    command = [sys.executable, str(HERE / "families_round.py"), str(asked), str(answer)]
-    surroundings = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=surroundings, capture_output=True, text=True, check=False)
-    if answer.is_file():
-        found: dict[str, Any] = read_json(answer)
-    else:
-        found = {"error": (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]}
     system = systems.load(job.system)
-    write_json(place, {"job": asdict(job), "title": system.title, "family": system.family, **found})
+    finished(name, job, work, "families_round.py", {"title": system.title, "family": system.family})
 
 
 def _write(out: Path, about: dict[str, Any], rows: dict[str, Any], work: Path, docs: Path | None) -> None:

@@ -10,21 +10,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from finished_rows import finished
 from measured import command_of, origin
 from translation_page import page
 from translation_round import Job
 
 from radloom import systems
 from radloom.errors import RadloomError
-from radloom.files import read_json, write_json, write_text
+from radloom.files import read_json, write_text
 from radloom.phantom import write_cohort
 
 HERE = Path(__file__).resolve().parent
@@ -49,7 +47,8 @@ TASKS = {
     "missing": Task("Missing sequences: T1 and FLAIR from T1c and T2", "brain", "image.t1,image.flair",
                     "image.t1c,image.t2", ("conte2021_missing_sequence",), ("t1", "t1c", "t2", "flair")),
     "contrast-pair": Task("One contrast from another: T2 from T1", "brain", "image.t2", "image.t1",
-                          ("ozbey2023_syndiff", "zhu2017_cyclegan", "yang2020_imt"), ("t1", "t2")),
+                          ("ozbey2023_syndiff", "zhu2017_cyclegan", "yang2020_imt", "wang2024_midiffusion"),
+                          ("t1", "t2")),
     "dir": Task("Double inversion recovery from T1 and FLAIR", "brain", "image.dir", "image.t1,image.flair",
                 ("schlaeger2023_dir",), ("t1", "flair", "dir")),
     "mr-ct": Task("CT from contrast-enhanced T1", "brain-ct", "image.ct", "image.t1c", ("emami2018_mr_to_ct",)),
@@ -58,6 +57,9 @@ TASKS = {
                 ("lyu2023_cta",)),
     "enhanced": Task("Contrast-enhanced T1 from T1, T2 and FLAIR", "brain", "image.t1c",
                      "image.t1,image.t2,image.flair", ("preetha2021_contrast",), ("t1", "t1c", "t2", "flair")),
+    "enhanced-five": Task("Contrast-enhanced T1 from five sequences", "brain", "image.t1c",
+                          "image.t1,image.t2,image.t2s,image.dwi,image.asl", ("contrast_cgan",),
+                          ("t1", "t1c", "t2", "t2s", "dwi", "asl")),
 }  # fmt: skip
 
 
@@ -134,22 +136,7 @@ def _cohort(name: str, task: Task, work: Path, options: argparse.Namespace) -> P
 
 
 def _row(name: str, job: Job, work: Path) -> None:
-    """Works a row off in a process of its own unless it is finished with the same job."""
-    place = work / "rows" / f"{name}.json"
-    if place.is_file() and read_json(place)["job"] == asdict(job):
-        return
-    print(f"translation: {name}", file=sys.stderr, flush=True)
-    asked, answer = work / "jobs" / f"{name}.json", work / "jobs" / f"{name}.answer.json"
-    write_json(asked, asdict(job))
-    answer.unlink(missing_ok=True)
-    command = [sys.executable, str(HERE / "translation_round.py"), str(asked), str(answer)]
-    surroundings = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=surroundings, capture_output=True, text=True, check=False)
-    if answer.is_file():
-        found: dict[str, Any] = read_json(answer)
-    else:
-        found = {"error": (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]}
-    write_json(place, {"job": asdict(job), "title": systems.load(job.system).title, **found})
+    finished(name, job, work, "translation_round.py", {"title": systems.load(job.system).title})
 
 
 if __name__ == "__main__":

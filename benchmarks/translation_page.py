@@ -72,4 +72,6 @@ def _cell(values: Any, own: Any, digits: int, is_ours: bool) -> str:
         return mean
     both = pandas.concat([own, values], axis=1, join="inner").to_numpy(float)
     interval = bootstrap_ci(both[:, 0] - both[:, 1], patients=np.arange(len(both)), rng=numpy_stream(0, "translation"))
+    if not np.isfinite(interval.low):
+        return f"{mean} ({interval.estimate:+.{digits}f}, no interval)"
     return f"{mean} ({interval.estimate:+.{digits}f}, {interval.low:+.{digits}f} to {interval.high:+.{digits}f})"

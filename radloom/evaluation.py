@@ -77,10 +77,7 @@ def evaluate(recipe: Recipe, folder: RunFolder, cohort: Cohort, cases: Sequence[
     started = time.perf_counter()
     arms = all_arms(recipe, folder, cohort)
     rows = [row for case in cases for row in _judged(recipe, folder, cohort, arms, case)]
-    results = Results.of(rows)
-    if folder.results.is_file():
-        results = Results.read(folder.results).merged(results)
-    results.write(folder.results)
+    results = Results.of(rows).added_to(folder.results)
     folder.add_stage("evaluate", time.perf_counter() - started)
     return results
 

@@ -74,6 +74,12 @@ class Results:
         both = pd.concat([t for t in (self.table, newer.table) if len(t)] or [self.table], ignore_index=True)
         return Results(both.drop_duplicates(_KEY, keep="last").reset_index(drop=True))
 
+    def added_to(self, path: Path) -> Results:
+        """Writes the rows into the table at `path`, beside what is there (see merged); returns the whole table."""
+        whole = Results.read(path).merged(self) if path.is_file() else self
+        whole.write(path)
+        return whole
+
     def values(self, by: Sequence[str] = ("arm",), **equal: str) -> pd.DataFrame:
         """Values with one row per case and one column per combination of `by`, for the rows where column = value."""
         table = self.table

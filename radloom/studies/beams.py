@@ -48,8 +48,7 @@ def run(recipe: Recipe, folder: RunFolder, cohort: Cohort) -> dict[str, object]:
     arms = all_arms(recipe, folder, cohort)
     rows = [row for case in cohort.where("test").ids for row in _rows(recipe, folder, cohort, arms, case)]
     results = Results.of(rows)
-    merged = Results.read(folder.results).merged(results) if folder.results.is_file() else results
-    merged.write(folder.results)
+    results.added_to(folder.results)
     study = {"name": "beams", **findings(results)}
     write_json(folder.path / "study.json", study)
     folder.add_stage("study", time.perf_counter() - started)

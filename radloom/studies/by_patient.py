@@ -21,9 +21,8 @@ from radloom.random import numpy_stream, torch_stream
 from radloom.runfolder import RunFolder
 from radloom.stats.intervals import bootstrap_ci
 from radloom.stats.tests import wilcoxon
+from radloom.studies.against_baselines import LEAST_PATIENTS
 from radloom.system import Task
-
-LEAST_PATIENTS = 6  # with fewer, the smallest two-sided p of a signed-rank test stays above 0.05
 
 
 @dataclass(frozen=True)

@@ -63,8 +63,7 @@ def run(recipe: Recipe, folder: RunFolder, cohort: Cohort) -> dict[str, object]:
                      patient=prepared.patient, split="test", arm=arm, replaced="", target="", region="",
                      metric="log odds", value=value, unit="1") for arm, value in read.items()]  # fmt: skip
     results = Results.of(rows)
-    merged = Results.read(folder.results).merged(results) if folder.results.is_file() else results
-    merged.write(folder.results)
+    results.added_to(folder.results)
     hashes = {name: sha256(folder.path / f"classifier-{name}.safetensors") for name in readers}
     study = {"name": "classify", **findings(results, _groups(cohort, "test")), "classifiers": hashes}
     write_json(folder.path / "study.json", study)

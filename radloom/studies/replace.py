@@ -63,10 +63,7 @@ def run(recipe: Recipe, folder: RunFolder, cohort: Cohort) -> dict[str, object]:
     reader = trained_reader(recipe, folder, cohort)
     arms = all_arms(recipe, folder, cohort)
     rows = [row for case in cases for row in _read_case(recipe, folder, cohort, reader.segmenter, arms, case)]
-    results = Results.of(rows)
-    if folder.results.is_file():
-        results = Results.read(folder.results).merged(results)
-    results.write(folder.results)
+    results = Results.of(rows).added_to(folder.results)
     parameters = sum(p.numel() for p in reader.segmenter.parameters())
     about = {
         "sha256": reader.sha256,

@@ -85,8 +85,7 @@ def run(recipe: Recipe, folder: RunFolder, cohort: Cohort) -> dict[str, object]:
         shown = {arm: (every[arm][0], read[arm]) for arm in ("real", *_SHOWN)}
         picture(folder.path / "study" / f"{case}.png", prepared.stack(task.inputs)[0], shown, neck.labels)
     results = Results.of(rows)
-    merged = Results.read(folder.results).merged(results) if folder.results.is_file() else results
-    merged.write(folder.results)
+    results.added_to(folder.results)
     study = {
         "name": "vessels",
         **findings(Results.of([*known, *rows])),
