@@ -41,10 +41,18 @@ def one_run(run: Path) -> list[str]:
     ]
     for target in record["target"]:
         parts.append(f"{target}, {len(record['cases']['test'])} test patients\n\n{fidelity(results, target)}")
+    if (run / "checks.json").is_file():
+        parts += [lost(table) for table in read_json(run / "checks.json")["tables"]]
     if (run / "study.json").is_file():
         study = read_json(run / "study.json")
         parts += [f"Dice of the frozen segmenter against the expert mask\n\n{dice(results)}", study["answer"]]
     return parts
+
+
+def lost(table: dict[str, Any]) -> str:
+    """What each arm lost or invented in one target, as the report shows it."""
+    lines = [table["columns"], ["---"] * len(table["columns"]), *table["rows"]]
+    return f"{table['title']}: {table['target']}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def origin(record: dict[str, Any]) -> str:
