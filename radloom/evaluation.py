@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float
 from radloom.data.cohort import Cohort, check_one_grid
 from radloom.data.transforms import Rescale
 from radloom.data.views import Prepared, Store
+from radloom.errors import RadloomError
 from radloom.metrics import METRICS, Metric
 from radloom.models.closed_form import Constant, Identity, Quantiles, TrainingMean, Voxelwise
 from radloom.models.model import Model
@@ -74,6 +75,9 @@ def all_arms(recipe: Recipe, folder: RunFolder, cohort: Cohort) -> Arms:
 
 def evaluate(recipe: Recipe, folder: RunFolder, cohort: Cohort, cases: Sequence[str]) -> Results:
     """Fidelity of every arm on these cases, written to results.csv beside what is there; inside the head and lesion."""
+    if not cases:
+        raise RadloomError("the cohort has no case in split test", expected="cases to judge",
+                           do="assign a test split with `radloom data split`")  # fmt: skip
     started = time.perf_counter()
     arms = all_arms(recipe, folder, cohort)
     rows = [row for case in cases for row in _judged(recipe, folder, cohort, arms, case)]

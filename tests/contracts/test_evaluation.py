@@ -268,3 +268,11 @@ def test_checks_count_lesions_and_draw_again(made: Made) -> None:
     assert all(fate["synthetic"] == 0 for fate in fates)
     assert (folder.path / found["figures"][0]["file"]).read_bytes().startswith(b"\x89PNG")
     assert "one answer" in found["figures"][0]["note"]  # a GAN without noise draws the same image each time
+
+
+def test_a_cohort_without_test_cases_is_refused_before_anything_is_written(made: Made) -> None:
+    recipe, folder, cohort = made
+    before = folder.results.read_bytes()
+    with pytest.raises(RadloomError, match=r"no case in split test; expected cases to judge; .*radloom data split"):
+        evaluate(recipe, folder, cohort, [])
+    assert folder.results.read_bytes() == before
