@@ -78,6 +78,33 @@ def test_chestxray14_turns_its_list_of_findings_into_columns(tmp_path, film, tex
     assert labels(cohort, "00000002_000")["label.part"] == "test"
 
 
+BOXES = "Image Index,Finding Label,Bbox [x,y,w,h],,,\n"
+
+
+def test_the_boxes_of_chestxray14_lie_on_what_they_were_drawn_around(tmp_path, film, text):
+    top = tmp_path / "nih"
+    rows = np.zeros((1024, 1024), np.uint8)
+    rows[547:626, 225:312] = 200
+    film(top / "00013118_008.png", rows)
+    film(top / "00000001_000.png", rows)
+    film(top / "00029579_005.png", np.zeros((512, 256), np.uint8))  # made smaller by its owner
+    names = ["00013118_008.png,Atelectasis", "00000001_000.png,No Finding", "00029579_005.png,Mass|Nodule"]
+    text(top / "Data_Entry_2017.csv", NIH + "".join(f"{name},1,1,050Y,F,PA,1,1,1,1,\n" for name in names))
+    text(top / "BBox_List_2017.csv", BOXES + "00013118_008.png,Atelectasis,225.084745762712,547.019216763771,"
+         "86.7796610169491,79.1864406779661,,,\n00029579_005.png,Mass,0,0,512,256,,,\n"
+         "00029579_005.png,Nodule,1000,1000,100,100,,,\n99999999_000.png,Mass,1,1,2,2,,,\n")  # fmt: skip
+    cohort = made(top, "chestxray14")
+    picture, box = (cohort.image("00013118_008", column).voxels for column in ("image.xray", "mask.box"))
+    assert ((picture > 100) == (box == 1)).all()
+    assert labels(cohort, "00013118_008")["text.box_findings"] == "1:Atelectasis"
+    # To the right of the first half is the patient's Left, the voxels' low x; the top quarter is the high y.
+    assert labels(cohort, "00029579_005")["text.boxes"] == "1:128,384,0,256,512,1 2:0,0,0,6,12,1"
+    assert "text.boxes" not in labels(cohort, "00000001_000")
+    text(top / "BBox_List_2017.csv", BOXES + "00013118_008.png,Mass,1,1,nothing,2,,,\n")
+    with pytest.raises(RadloomError, match=r"a box of 00013118_008\.png that is no box"):
+        build([top], tmp_path / "out")
+
+
 def test_real_pictures_of_chestxray14_become_cases_of_their_patients(shared, tmp_path, text):
     names = ["00000190_001.png", "00000193_012.png", "00000194_000.png", "00000194_004.png"]
     (tmp_path / "nih" / "images").mkdir(parents=True)
@@ -212,13 +239,18 @@ def test_a_jsrt_film_is_twelve_bits_big_endian_with_bone_bright_and_masks_over_t
         PIL.Image.fromarray(organ).save(top / "SCR" / "fold1" / "masks" / name / "JPCLN001.gif")
     cohort = made(top, "jsrt", like="image.xray")
     image, lung = cohort.image("JPCLN001", "image.xray"), cohort.image("JPCLN001", "mask.left_lung")
-    assert cohort.image_columns == ["image.xray", "mask.heart", "mask.left_lung"]
+    assert cohort.image_columns == ["image.xray", "mask.box", "mask.heart", "mask.left_lung"]
     np.testing.assert_allclose(image.spacing_mm, (0.175, 0.175, 1.0), rtol=1e-6)
     assert (image.unit, image.voxels.max(), image.voxels.min()) == ("grey", 4095 - 256, 0)
     assert image.voxels[2047 - 1634, 2047 - 692, 0] == 4095 - 256
     inside = {(int(2047 - x), int(2047 - y)) for x, y, _ in np.argwhere(lung.voxels)}
     assert inside == {(1634, 692), (1634, 693), (1635, 692), (1635, 693)}
+    # 15 mm are 85.7 pixels around (1634, 692): columns 1591.1 to 1676.9, rows 649.1 to 734.9.
+    box = np.argwhere(cohort.image("JPCLN001", "mask.box").voxels)
+    assert (2048 - box.max(0)[:2] - 1).tolist() == [1591, 649]
+    assert (2048 - box.min(0)[:2]).tolist() == [1677, 735]
     said = labels(cohort, "JPCLN001")
+    assert said["text.boxes"] == "1:371,1313,0,457,1399,1"
     assert (said["label.nodule"], said["label.malignant"], said["label.diameter_mm"]) == (1, 1, 15)
     assert (said["label.nodule_x"], said["label.nodule_y"], said["text.diagnosis"]) == (1634, 692, "lung cancer")
 

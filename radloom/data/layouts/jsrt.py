@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from radloom.data.boxes import Box, as_text, mask_of, of_picture, size_of_picture
 from radloom.data.entries import Entry, Found, scan
 from radloom.data.layout import Layout, fitted, place
 from radloom.data.tables import cells, word
@@ -49,7 +50,21 @@ def _entries(path: str, found: Found, clinical: dict[str, dict[str, str]]) -> li
         return None
     film = Found(found.parts, found.path, found.title, read=partial(read_film, found.path))
     about = {"site": "JSRT", "label.nodule": str(int(match["kind"].upper() == "L")), **clinical.get(case, {})}
-    return [Entry(case, case, "image.xray", film), *cells(case, case, about)]
+    return [Entry(case, case, "image.xray", film), *cells(case, case, about), *_boxed(case, found, about)]
+
+
+def _boxed(case: str, found: Found, about: dict[str, str]) -> list[Entry]:
+    """The square around the nodule of a film, from its centre and diameter."""
+    told = [about.get(f"label.{name}", "") for name in ("nodule_x", "nodule_y", "diameter_mm")]
+    if not all(told):
+        return []
+    columns, rows = (_SIZE, _SIZE) if found.path.suffix.lower() == ".img" else size_of_picture(found.path)
+    x, y, width = (float(one) for one in (told[0], told[1], float(told[2]) / _PIXEL_MM))
+    across, down = columns / _SIZE, rows / _SIZE
+    box: Box = of_picture((x - width / 2) * across, (y - width / 2) * down, width * across, width * down,
+                          shape=(columns, rows), z=0, name=f"the nodule of {case}")  # fmt: skip
+    mask = Found(found.parts, found.path, found.title, read=lambda: mask_of([box], read_film(found.path)))
+    return [Entry(case, case, "mask.box", mask), *cells(case, case, {"text.boxes": as_text([box])})]
 
 
 def _clinical(folder: Path) -> dict[str, dict[str, str]]:
@@ -125,5 +140,5 @@ LAYOUT = Layout(
     recognise=recognise,
     marks=r"(?i)/JPC[LN]N\d{3}\.(img|png)$",
     notes="films are turned so that bone is bright; SCR has half the resolution: build with --like image.xray; "
-    "nodule_x and nodule_y are column and row of the 2048 film",
+    "nodule_x and nodule_y are column and row of the 2048 film; mask.box is the square of the nodule's diameter there",
 )

@@ -27,7 +27,7 @@ Nodule = tuple[float, float, float, float]  # centre to Left, Posterior, Superio
 def recognise(folder: Path) -> list[Entry] | None:
     """The entries of a LUNA16 folder; None when it has no scan in subset0 to subset9.
 
-    With annotations.csv each case has mask.nodule: balls at the given centres, empty where there is no nodule.
+    With annotations.csv each case has mask.nodule: numbered balls at the given centres, empty where there is no nodule.
     """
     nodules = _nodules(folder)
     patients = _patients(folder)
@@ -80,13 +80,16 @@ def _patients(folder: Path) -> dict[str, str]:
 
 
 def read_balls(path: Path, nodules: Sequence[Nodule]) -> Image:
-    """The mask on the grid of a scan: 1 within half a diameter of a centre; the nearest voxel at least."""
+    """The mask on the grid of a scan: a nodule's number within half its diameter of its centre, or the nearest voxel.
+
+    Nodules are numbered in the table's order; where two overlap the later one shows.
+    """
     from radloom import io
 
     ct = io.read(path)
     mask = np.zeros(ct.shape, np.uint8)
     inverse = np.linalg.inv(ct.affine)
-    for x, y, z, diameter in nodules:
+    for number, (x, y, z, diameter) in enumerate(nodules, 1):
         centre = np.array([-x, -y, z])
         nearest = inverse[:3, :3] @ centre + inverse[:3, 3]
         reach = np.ceil(diameter / 2 / np.array(ct.spacing_mm)) + 1
@@ -100,8 +103,8 @@ def read_balls(path: Path, nodules: Sequence[Nodule]) -> Image:
         index = np.stack(np.meshgrid(*map(np.arange, low, high), indexing="ij"), axis=-1)
         place_mm = index @ ct.affine[:3, :3].T + ct.affine[:3, 3]
         ball = np.linalg.norm(place_mm - centre, axis=-1) <= diameter / 2
-        mask[tuple(map(slice, low, high))] |= ball.astype(np.uint8)
-        mask[tuple(voxel)] = 1
+        mask[tuple(map(slice, low, high))][ball] = number
+        mask[tuple(voxel)] = number
     return Image(mask, ct.affine, kind="label")
 
 
@@ -111,6 +114,6 @@ LAYOUT = Layout(
     licence="CC BY 4.0 (the scans of LIDC-IDRI: CC BY 3.0)",
     recognise=recognise,
     marks=r"/subset\d/1\.3\.6\.1\.4\.1\.14519\.5\.2\.1\.6279\.6001\.\d+\.mhd$",
-    notes="mask.lungs: 1 left, 2 right (trachea 0); mask.nodule: balls; a series is taken for a patient unless the "
-    "metadata.csv of LIDC-IDRI lies in the folder, since LUNA16 does not name patients; candidates are left out",
+    notes="mask.lungs: 1 left, 2 right (trachea 0); mask.nodule: numbered balls; a series is taken for a patient "
+    "unless the metadata.csv of LIDC-IDRI lies in the folder, since LUNA16 does not name patients; candidates are left out",
 )
