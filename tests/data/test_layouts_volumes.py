@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -225,8 +226,17 @@ def test_the_real_patient_of_open_ms_is_recognised_under_its_own_path(shared, tm
     assert matching(tmp_path / "cross_sectional", LAYOUTS) == ["open_ms"]
 
 
-def test_the_real_case_of_brats_is_told_by_its_marks_alone(shared):
-    assert matching(shared / "glioma_4contrast_brats2021_01306", LAYOUTS) == ["brats"]
+def test_the_real_case_of_brats_is_told_by_its_marks_and_its_label_4_becomes_3(shared, tmp_path):
+    source = shared / "glioma_4contrast_brats2021_01306"
+    assert matching(source, LAYOUTS) == ["brats"]
+    cohort = build([source], tmp_path / "cohort")
+    assert cohort.ids == ["BraTS2021_01306"]
+    assert cohort.image_columns == ["image.t1", "image.t1c", "image.t2", "image.flair", "mask.tumour"]
+    mask = cohort.image("BraTS2021_01306", "mask.tumour").voxels
+    published = np.asanyarray(nib.load(source / "BraTS2021_01306_seg.nii.gz").dataobj)
+    counts = {value: int((published == value).sum()) for value in (1, 2, 4)}
+    assert {value: int((mask == value).sum()) for value in (1, 2, 3)} == {
+        1: counts[1], 2: counts[2], 3: counts[4]}  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -115,5 +115,6 @@ LAYOUT = Layout(
     recognise=recognise,
     marks=r"/subset\d/1\.3\.6\.1\.4\.1\.14519\.5\.2\.1\.6279\.6001\.\d+\.mhd$",
     notes="mask.lungs: 1 left, 2 right (trachea 0); mask.nodule: numbered balls; a series is taken for a patient "
-    "unless the metadata.csv of LIDC-IDRI lies in the folder, since LUNA16 does not name patients; candidates are left out",
+    "unless the metadata.csv of LIDC-IDRI lies in the folder, since LUNA16 does not name patients; candidates are "
+    "left out",
 )
