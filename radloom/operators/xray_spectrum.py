@@ -15,7 +15,7 @@ from radloom.operators.xray_table import BEAM_NAMES, ROWS
 
 CSI_MM = 0.6  # of the detector's caesium iodide
 BEHIND_MM, STEP_MM = 120.0, 5.0  # of soft tissue that hardens a beam before its effective attenuation is told
-NEWTON_STEPS = 12
+NEWTON_STEPS, CLOSE_MM = 12, 1e-7  # the error squares in each step: a change of 1e-7 mm was the last
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,12 +124,14 @@ def decompose(e: Exposure, *, low: Spectrum, high: Spectrum) -> Thickness:
     y = [one.double() for one in e]
     beams = [effective_beam(one) for one in (low, high)]
     soft, bone = _solved(y, [(one.soft, one.bone) for one in beams])
-    for _ in range(NEWTON_STEPS):
+    for _ in range(NEWTON_STEPS):  # noise-free films need four
         found = [_left(Thickness(soft, bone), spectrum) for spectrum in (low, high)]
         rest = [measured + torch.log(whole) for measured, (whole, _, _) in zip(y, found, strict=True)]
         slopes = [(by_soft / whole, by_bone / whole) for whole, by_soft, by_bone in found]
         more_soft, more_bone = _solved(rest, slopes)
         soft, bone = soft + more_soft, bone + more_bone
+        if bool((torch.maximum(more_soft.abs(), more_bone.abs()) < CLOSE_MM).all()):
+            break
     return Thickness(soft.to(e.low.dtype), bone.to(e.low.dtype))
 
 

@@ -1,4 +1,7 @@
-"""Radiographs from millimetres of soft tissue and bone: exposures, dual-energy separation, two vendors; no anatomy."""
+"""Radiographs from millimetres of soft tissue and bone: exposures, dual-energy separation, two vendors; no anatomy.
+
+A beam is the name of one of the spectra of `operators.xray_spectrum`, whose torch is loaded when a film is made.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,7 @@ import numpy as np
 from scipy import fft, ndimage
 
 BONE_HU, ONSET_HU = 1558.0, 60.0  # cortical bone at 70 keV; where a voxel begins to count as bone
-# Effective attenuation of soft tissue and bone, 1/mm, behind 12 cm of soft tissue (SYSTEMS-direct 4.5).
-STANDARD, LOW = (0.02178, 0.06207), (0.02693, 0.10785)  # 120 kVp and 60 kVp
+STANDARD, LOW = "120 kVp", "60 kVp"
 NYQUIST_LP_MM = 1.25  # of 0.4 mm pixels, which the grid's pixels stand for
 SCATTER, SCATTER_MM, GRID_LEAK = 0.3, 60.0, 0.012  # share of the primary, its spread, what a correction leaves of it
 WHITE_LEVEL = 4095
@@ -57,11 +59,9 @@ def projected(hu: np.ndarray, *, depth_mm: float, pixel_mm: float) -> Layers:
     return Layers(soft.sum(1, dtype=np.float64) * depth_mm, bone.sum(1, dtype=np.float64) * depth_mm, pixel_mm)
 
 
-def exposed(
-    layers: Layers, beam: tuple[float, float], vendor: Vendor, *, scatter: float, rng: np.random.Generator
-) -> np.ndarray:
-    """Log-attenuation that the detector measures (x, z): primary, scatter, blur and quantum noise."""
-    primary = np.exp(-(beam[0] * layers.soft + beam[1] * layers.bone))
+def exposed(layers: Layers, beam: str, vendor: Vendor, *, scatter: float, rng: np.random.Generator) -> np.ndarray:
+    """Log-attenuation that the detector measures (x, z): the whole spectrum, scatter, blur and quantum noise."""
+    primary = np.exp(-attenuated(layers.soft, layers.bone, beam))
     spread = SCATTER_MM / layers.pixel_mm
     # Only what meets the body scatters; an unweakened ray passes through air.
     seen = primary + scatter * ndimage.gaussian_filter(primary * (1 - primary) ** 2, spread, mode="nearest")
@@ -76,19 +76,33 @@ def exposed(
     return -np.log(np.maximum(mean + np.sqrt(mean) * noise, 1) / vendor.photons)
 
 
-def separated(
-    high: np.ndarray, low: np.ndarray, *, smooth_px: float
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Log-attenuation of soft tissue alone at the standard energy, and millimetres of bone, from two exposures.
+def attenuated(soft: np.ndarray, bone: np.ndarray, beam: str) -> np.ndarray:
+    """Noise-free log-attenuation of a hardening beam behind millimetres of soft tissue and bone."""
+    import torch
 
-    The 2 x 2 system mu_soft t_soft + mu_bone t_bone = L of both energies is solved for t_bone, whose noise is then
-    smoothed, and its shadow is taken out of the standard exposure: bone cancels where the patient held still.
+    from radloom.operators.xray import Thickness
+    from radloom.operators.xray_spectrum import log_attenuation, shipped
+
+    return log_attenuation(Thickness(torch.from_numpy(soft), torch.from_numpy(bone)), shipped(beam)).numpy()
+
+
+def separated(high: np.ndarray, low: np.ndarray, *, smooth_px: float) -> tuple[np.ndarray, np.ndarray]:
+    """Log-attenuation of soft tissue alone in the standard beam, and millimetres of bone, from two exposures.
+
+    Both thicknesses are solved for with the hardening of both beams; the noise of bone is then smoothed, and its shadow
+    behind that much soft tissue is taken out of the standard exposure: bone cancels where the patient held still.
     """
-    (soft_h, bone_h), (soft_l, bone_l) = STANDARD, LOW
-    bone = (soft_h * low - soft_l * high) / (bone_l * soft_h - bone_h * soft_l)
+    import torch
+
+    from radloom.operators.xray import Exposure
+    from radloom.operators.xray_spectrum import decompose, shipped
+
+    exposures = Exposure(torch.from_numpy(low), torch.from_numpy(high))
+    found = decompose(exposures, low=shipped(LOW), high=shipped(STANDARD))
+    soft, bone = found.soft.numpy(), found.bone.numpy()
     if smooth_px > 0:
         bone = ndimage.gaussian_filter(bone, smooth_px, mode="nearest")
-    return high - bone_h * bone, bone
+    return high - attenuated(soft, bone, STANDARD) + attenuated(soft, 0 * bone, STANDARD), bone
 
 
 def moved(layers: Layers, where: np.ndarray, shift_px: tuple[float, float]) -> Layers:
