@@ -38,6 +38,7 @@ from radloom.phantom.radiograph import (
     projected,
     separated,
     window_of,
+    without_glare,
 )
 from radloom.phantom.simulation import Request
 from radloom.phantom.solids import body_grid
@@ -49,6 +50,7 @@ IMAGES = ("cxr", "soft", "bone", "boneless", "other", "healthy")
 VARIANTS = tuple(SHARES)
 SIDE_MM, DEPTH_MM, CENTRE_MM = 372.0, 300.0, (0.0, 0.0, -8.0)
 BONE_WINDOW_MM = (-0.5, 15.0)
+SMOOTH_PX, MOTION_MM = (0.45, 1.1), 1.0  # ours: of the bone's noise; how far heart and diaphragm move, per axis
 COVERING_MM = 1.5  # bone along a ray that counts as covering
 Stream = Callable[[str], np.random.Generator]
 
@@ -132,11 +134,11 @@ def films(who: Patient, vendor: Vendor, keys: list[str], *, stream: Stream) -> d
 def _dual(who: Patient, vendor: Vendor, *, stream: Stream) -> tuple[np.ndarray, np.ndarray]:
     """Soft-tissue and bone image of two exposures 150 ms apart, in which heart and diaphragm have moved."""
     leak = SCATTER * GRID_LEAK
-    x, z = stream("motion").normal(0, 1.6 / who.layers.pixel_mm, 2)
+    x, z = stream("motion").normal(0, MOTION_MM / who.layers.pixel_mm, 2)
     later = moved(who.layers, ndimage.gaussian_filter(who.heart, 8 / who.layers.pixel_mm), (float(x), float(z)))
     high = exposed(who.layers, STANDARD, vendor, scatter=leak, rng=stream("noise.dual"))
     low = exposed(later, LOW, vendor, scatter=leak, rng=stream("noise.low"))
-    return separated(high, low, smooth_px=0.7)
+    return separated(without_glare(high, vendor), without_glare(low, vendor), smooth_px=SMOOTH_PX)
 
 
 def _masks(chest: Chest, wet: np.ndarray, depth_mm: float) -> dict[str, np.ndarray]:

@@ -5,6 +5,7 @@ A beam is the name of one of the spectra of `operators.xray_spectrum`, whose tor
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +14,12 @@ from scipy import fft, ndimage
 BONE_HU, ONSET_HU = 1558.0, 60.0  # cortical bone at 70 keV; where a voxel begins to count as bone
 STANDARD, LOW = "120 kVp", "60 kVp"
 NYQUIST_LP_MM = 1.25  # of 0.4 mm pixels, which the grid's pixels stand for
-SCATTER, SCATTER_MM, GRID_LEAK = 0.3, 60.0, 0.012  # share of the primary, its spread, what a correction leaves of it
+SCATTER, SCATTER_MM, GRID_LEAK = 0.3, 60.0, 0.005  # share of the primary, its spread, what a correction leaves of it
+GLARE, LEAST = (
+    0.35,
+    0.3,
+)  # ours: frequencies below this share of Nyquist's are restored; least share of a ray that stays
+NOISY = 0.008  # ours: share of the low-energy beam at which bone is smoothed half as for a dense patient
 WHITE_LEVEL = 4095
 
 
@@ -65,10 +71,10 @@ def exposed(layers: Layers, beam: str, vendor: Vendor, *, scatter: float, rng: n
     spread = SCATTER_MM / layers.pixel_mm
     # Only what meets the body scatters; an unweakened ray passes through air.
     seen = primary + scatter * ndimage.gaussian_filter(primary * (1 - primary) ** 2, spread, mode="nearest")
-    f = _frequency(seen.shape)
-    seen = _filtered(seen, np.exp(-f * NYQUIST_LP_MM / vendor.f0))
+    seen = _passed(seen, lambda f: np.exp(-f * NYQUIST_LP_MM / vendor.f0))
     mean = np.maximum(seen, 1e-6) * vendor.photons
     white, grainy = rng.standard_normal((2, *seen.shape))
+    f = _frequency(seen.shape)
     colour = np.where(f > 0, 1 / np.maximum(f, 1e-6), 0.0)
     twice = np.minimum(np.arange(f.shape[1]), 1) + 1  # rfft keeps one of each pair of frequencies
     colour /= np.sqrt((colour**2 * twice).sum() / seen.size)
@@ -86,11 +92,23 @@ def attenuated(soft: np.ndarray, bone: np.ndarray, beam: str) -> np.ndarray:
     return log_attenuation(Thickness(torch.from_numpy(soft), torch.from_numpy(bone)), shipped(beam)).numpy()
 
 
-def separated(high: np.ndarray, low: np.ndarray, *, smooth_px: float) -> tuple[np.ndarray, np.ndarray]:
+def without_glare(log_attenuation: np.ndarray, vendor: Vendor) -> np.ndarray:
+    """The log-attenuation with the low frequencies of the detector's transfer restored; edges stay as blurred.
+
+    The tails of exp(-f / f0) carry light from air and lungs behind the spine, more than the few rays that pass it; a
+    subtraction of two energies needs them gone (Seibert et al., Med Phys 1985;12:281-288).
+    """
+    seen = np.exp(-log_attenuation)
+    restored = _passed(seen, lambda f: np.exp(f * NYQUIST_LP_MM / vendor.f0 * np.exp(-((f / GLARE) ** 2))))
+    return -np.log(np.maximum(restored, LEAST * seen))
+
+
+def separated(high: np.ndarray, low: np.ndarray, *, smooth_px: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
     """Log-attenuation of soft tissue alone in the standard beam, and millimetres of bone, from two exposures.
 
     Both thicknesses are solved for with the hardening of both beams; the noise of bone is then smoothed, and its shadow
     behind that much soft tissue is taken out of the standard exposure: bone cancels where the patient held still.
+    smooth_px: standard deviations where much and where next to nothing of the low-energy beam gets through.
     """
     import torch
 
@@ -100,8 +118,9 @@ def separated(high: np.ndarray, low: np.ndarray, *, smooth_px: float) -> tuple[n
     exposures = Exposure(torch.from_numpy(low), torch.from_numpy(high))
     found = decompose(exposures, low=shipped(LOW), high=shipped(STANDARD))
     soft, bone = found.soft.numpy(), found.bone.numpy()
-    if smooth_px > 0:
-        bone = ndimage.gaussian_filter(bone, smooth_px, mode="nearest")
+    clear, dense = (ndimage.gaussian_filter(bone, sd, mode="nearest") if sd else bone for sd in smooth_px)
+    light = ndimage.gaussian_filter(np.exp(-low), 2.0, mode="nearest")
+    bone = dense + (clear - dense) * light / (light + NOISY)
     return high - attenuated(soft, bone, STANDARD) + attenuated(soft, 0 * bone, STANDARD), bone
 
 
@@ -134,6 +153,13 @@ def _frequency(shape: tuple[int, ...]) -> np.ndarray:
     return np.hypot(2 * np.fft.fftfreq(shape[0])[:, None], 2 * np.fft.rfftfreq(shape[1])[None])
 
 
+def _passed(image: np.ndarray, response: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """The image through a transfer, a function of frequency; mirrored borders, or light would come from across."""
+    edge = max(image.shape) // 8
+    wide = np.pad(image, edge, mode="symmetric")
+    return _filtered(wide, response(_frequency(wide.shape)))[edge:-edge, edge:-edge]
+
+
 def _filtered(image: np.ndarray, response: np.ndarray) -> np.ndarray:
-    """The image with its spectrum weighted; mirrored borders would cost more than the dark border is worth."""
+    """The image with its spectrum weighted; its borders meet."""
     return np.asarray(fft.irfft2(np.asarray(fft.rfft2(image)) * response, s=image.shape))
