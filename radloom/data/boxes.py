@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -67,13 +67,28 @@ def size_of_picture(path: Path) -> tuple[int, int]:
         raise unreadable(path, error, "a complete picture") from error
 
 
-def as_text(boxes: Sequence[Box]) -> str:
-    """The boxes as text.boxes tells them.
+def of_numbers(mask: np.ndarray) -> dict[int, Box]:
+    """The tightest box around each number of a mask of numbered findings; a number without a voxel has none.
 
-    >>> as_text([(0, 0, 0, 3, 1, 1), (1, 0, 0, 2, 1, 1)])
+    >>> of_numbers(np.array([0, 2, 2, 0, 5]).reshape(5, 1, 1))
+    {2: (1, 0, 0, 3, 1, 1), 5: (4, 0, 0, 5, 1, 1)}
+    """
+    from scipy import ndimage
+
+    found = enumerate(ndimage.find_objects(mask), 1)
+    return {
+        number: (x.start, y.start, z.start, x.stop, y.stop, z.stop)
+        for number, (x, y, z) in ((number, place) for number, place in found if place is not None)
+    }
+
+
+def as_text(boxes: Mapping[int, Box]) -> str:
+    """The boxes by their numbers as text.boxes tells them.
+
+    >>> as_text({1: (0, 0, 0, 3, 1, 1), 2: (1, 0, 0, 2, 1, 1)})
     '1:0,0,0,3,1,1 2:1,0,0,2,1,1'
     """
-    return " ".join(f"{number}:{','.join(map(str, box))}" for number, box in enumerate(boxes, 1))
+    return " ".join(f"{number}:{','.join(map(str, box))}" for number, box in boxes.items())
 
 
 def names_as_text(names: Sequence[str]) -> str:

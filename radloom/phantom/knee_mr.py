@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
+from radloom.data.boxes import as_text, of_numbers
 from radloom.phantom.fields import Grid, smooth_field
 from radloom.phantom.knee import Knee, build, draw_tears, knee_grid
 from radloom.phantom.mr_signal import spin_echo
@@ -56,8 +57,8 @@ def subject(index: int, *, seed: int, shape: tuple[int, int, int], images: Seque
         "label.degeneration": int(any(not tear.reaches for tear in tears)),
         "label.side": "left" if medial > 0 else "right",
     }
-    name = f"sub-{index:04d}"
-    return Case(name, name, found, labels, site=site, vendor=vendor)
+    name, boxes = f"sub-{index:04d}", as_text(of_numbers(knee.tears))
+    return Case(name, name, found, labels, {"text.boxes": boxes}, site=site, vendor=vendor)
 
 
 def signal(knee: Knee, fat_saturated: str, *, rng: np.random.Generator) -> np.ndarray:

@@ -104,6 +104,20 @@ def test_columns_say_what_the_masks_hold() -> None:
     assert 0.4 < np.mean([any(tear.reaches for tear in one) for one in drawn]) < 0.65
 
 
+def test_each_box_is_that_of_its_tear() -> None:
+    told = {}
+    for case in cases():
+        tears = case.images["mask.tear"].voxels
+        for text in case.text["text.boxes"].split():
+            number, ends = text.split(":")
+            low, high = np.array([int(end) for end in ends.split(",")]).reshape(2, 3)
+            at = np.argwhere(tears == int(number))
+            assert (at.min(0).tolist(), (at.max(0) + 1).tolist()) == (low.tolist(), high.tolist())
+            told[case.id, int(number)] = True
+    assert set(told) == {(c.id, int(n)) for c in cases() for n in np.unique(c.images["mask.tear"].voxels) if n}
+    assert told
+
+
 def test_both_forms_show_the_same_knee() -> None:
     other = knee_mr.subject(0, seed=1, shape=SHAPE, images=("pd",), fat_saturated="pdfs")
     for key in ("mask.tear", "mask.meniscus"):

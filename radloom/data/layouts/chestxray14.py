@@ -82,7 +82,10 @@ def _boxed(found: Found, drawn: list[Rectangle]) -> list[Entry]:
         for label, left, top, wide, high in drawn
     ]
     mask = Found(found.parts, found.path, found.title, read=lambda: mask_of(boxes, io.read(found.path)))
-    told = {"text.boxes": as_text(boxes), "text.box_findings": names_as_text([label for label, *_ in drawn])}
+    told = {
+        "text.boxes": as_text(dict(enumerate(boxes, 1))),
+        "text.box_findings": names_as_text([label for label, *_ in drawn]),
+    }
     return [Entry(case, patient, "mask.box", mask), *cells(case, patient, told)]
 
 

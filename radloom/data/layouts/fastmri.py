@@ -98,7 +98,10 @@ def _entries(
     if drawn:
         boxes = [_box(one, about, file) for one in drawn]
         images.append(made("mask.box", partial(_painted, boxes, about)))
-        told = {"text.boxes": as_text(boxes), "text.box_findings": names_as_text([one.label for one in drawn])}
+        told = {
+            "text.boxes": as_text(dict(enumerate(boxes, 1))),
+            "text.box_findings": names_as_text([one.label for one in drawn]),
+        }
         entries += cells(case, patient, told)
     return [*images, *entries]
 

@@ -64,7 +64,7 @@ def _boxed(case: str, found: Found, about: dict[str, str]) -> list[Entry]:
     box: Box = of_picture((x - width / 2) * across, (y - width / 2) * down, width * across, width * down,
                           shape=(columns, rows), z=0, name=f"the nodule of {case}")  # fmt: skip
     mask = Found(found.parts, found.path, found.title, read=lambda: mask_of([box], read_film(found.path)))
-    return [Entry(case, case, "mask.box", mask), *cells(case, case, {"text.boxes": as_text([box])})]
+    return [Entry(case, case, "mask.box", mask), *cells(case, case, {"text.boxes": as_text({1: box})})]
 
 
 def _clinical(folder: Path) -> dict[str, dict[str, str]]:

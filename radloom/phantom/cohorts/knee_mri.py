@@ -27,6 +27,7 @@ SIMULATION = Simulation(
         "label.tear_medial": "1 when the inner meniscus is torn; likewise lateral",
         "label.degeneration": "1 when a line inside a meniscus does not reach its surface: not a tear",
         "label.side": "left or right knee",
+        "text.boxes": "number:x0,y0,z0,x1,y1,z1 of the box around each tear of mask.tear, half-open voxel ranges",
         "mask.meniscus": "1 medial, 2 lateral",
     },
 )
