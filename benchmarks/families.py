@@ -29,6 +29,7 @@ from radloom.errors import RadloomError
 from radloom.files import read_json, write_text
 from radloom.phantom import write_cohort
 from radloom.synthesis import Synthesis
+from radloom.system import System
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -111,7 +112,7 @@ def _present(wanted: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _jobs(tasks: list[str], options: argparse.Namespace, work: Path) -> dict[str, Job]:
-    known = [name for name in systems.names() if isinstance(systems.load(name).task, Synthesis)]
+    known = [name for name in systems.names() if _draws_from_noise(systems.load(name))]
     chosen = options.only.split(",") if options.only else known
     for name in set(chosen) - set(known):
         raise RadloomError(f"{name} draws nothing from noise", expected=", ".join(known))
@@ -124,6 +125,10 @@ def _jobs(tasks: list[str], options: argparse.Namespace, work: Path) -> dict[str
                 options.count, options.draw_seconds, options.seed, str(work / "runs" / f"{task}.{name}"),
             )  # fmt: skip
     return jobs
+
+
+def _draws_from_noise(system: System) -> bool:
+    return isinstance(system.task, Synthesis) and system.family != "anomaly"  # what heals is judged by its study
 
 
 def _cohort(name: str, work: Path, options: argparse.Namespace) -> Path:
