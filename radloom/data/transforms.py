@@ -6,12 +6,15 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
+from jaxtyping import Bool
 from scipy import ndimage
 
 from radloom.errors import RadloomError
 from radloom.types import Image
 
 _BACKGROUND_SHARE = 0.2
+_STRIPPED = 0.4  # of the voxels beside the fill that are brighter than air; heads in air have under 0.2
+_AIR_HU = -500.0  # up to which HU count as air
 _T = TypeVar("_T")
 
 
@@ -150,24 +153,46 @@ def background(image: Image) -> float:
 def foreground(image: Image) -> np.ndarray:
     """Boolean array, true inside the head or body.
 
-    Where one exact value fills the border and over 20 % of the volume (skull-stripped images, also those that a
-    carrier rescaled so that nothing is -1), the foreground is every other value. Else it is the largest component
-    above Otsu's threshold (Otsu 1979), its holes filled.
+    Where one exact value fills the border and over 20 % of the volume, and tissue begins right beside it
+    (skull-stripped images, also those that a carrier rescaled so that nothing is -1), the foreground is every other
+    value. Otherwise it is the largest part that is brighter than air, its holes filled: above -500 HU, or above a tenth of
+    the way from the 2nd to the 98th percentile. Otsu's threshold would lie between muscle and fat on a T1 of a limb.
     """
     _check_finite(image)
     exact = _exact_background(image.voxels)
-    if exact is not None:
-        return image.voxels != exact
-    from skimage.filters import threshold_otsu
+    seen = np.ones(image.shape, dtype=bool) if exact is None else image.voxels != exact
+    if not seen.any():
+        return seen
+    if exact is not None and not (image.unit == "HU" and exact <= _AIR_HU):
+        edge = image.voxels[seen & ndimage.binary_dilation(~seen)]
+        if np.mean(edge > _air(image, seen, darkest=exact, percent=90)) > _STRIPPED:
+            return seen
+    return _largest_part(seen & (image.voxels > _air(image, seen, darkest=None, percent=98)))
+
+
+def _air(image: Image, seen: Bool[np.ndarray, "x y z"], *, darkest: float | None, percent: int) -> float:
+    """The value up to which a voxel counts as air; `seen`: voxels that nobody filled up."""
+    if image.unit == "HU":
+        return _AIR_HU
+    low, high = np.percentile(image.voxels[seen], [2, percent])
+    low = low if darkest is None else min(low, darkest)
+    return float(low + 0.1 * (high - low))
+
+
+def _largest_part(bright: Bool[np.ndarray, "x y z"]) -> Bool[np.ndarray, "x y z"]:
+    """The largest component once threads and specks of a voxel are gone, with its rim, its holes filled in-plane too.
+
+    In-plane: a head that leaves the volume below has no 3D holes.
+    """
     from skimage.measure import label
 
-    parts = np.asarray(label(image.voxels > threshold_otsu(image.voxels), connectivity=1))
-    if not parts.any():
-        return np.zeros(image.shape, dtype=bool)
-    largest = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
-    plane = np.ones((3, 3, 1), dtype=bool)  # in-plane: a head that leaves the volume below has no 3D holes
+    plane = np.ones((3, 3, 1), dtype=bool)
     plane[[0, 0, 2, 2], [0, 2, 0, 2]] = False
-    filled = ndimage.binary_fill_holes(largest)
+    parts = np.asarray(label(ndimage.binary_opening(bright, plane), connectivity=1))
+    if not parts.any():
+        return np.zeros(bright.shape, dtype=bool)
+    largest = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
+    filled = ndimage.binary_fill_holes(ndimage.binary_dilation(largest, plane) & bright)
     return np.asarray(ndimage.binary_fill_holes(filled, structure=plane), dtype=bool)
 
 
