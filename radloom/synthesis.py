@@ -12,7 +12,8 @@ from torch import nn
 
 from radloom.data.cohort import Cohort
 from radloom.data.condition import Condition
-from radloom.data.transforms import Resample, Rescale, brain_median_scale, foreground
+from radloom.data.region import foreground
+from radloom.data.transforms import Resample, Rescale, brain_median_scale
 from radloom.data.views import Prepared
 from radloom.errors import RadloomError
 from radloom.given import Given

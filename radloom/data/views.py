@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from radloom.data.cohort import check_one_grid
-from radloom.data.transforms import Rescale, foreground, network_scale
+from radloom.data.region import foreground
+from radloom.data.transforms import Rescale, network_scale
 from radloom.errors import RadloomError
 from radloom.files import read_json, whole_file, write_json
 from radloom.types import Case, Image
