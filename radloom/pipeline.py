@@ -126,7 +126,7 @@ def drawn(
     chosen = list(cases) or (cohort.where("test").ids if data is None else cohort.ids)
     for case in chosen:
         cohort.patient(case)
-    replace(cohort, table=cohort.table[cohort.table["case"].isin(chosen)]).require(recipe.system.task.inputs)
+    replace(cohort, table=cohort.table[cohort.table["case"].isin(chosen)]).require(recipe.system.task.needed)
     if table != own:
         _refuse_own_names(record, chosen, table)
     refuse_other_source(folder.path / "samples", chosen, table)
