@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from families_page import explanation, page
+from families_page import explanation, page, seen
+from families_picture import write_overview
 from families_round import Job
 from finished_rows import finished
 from measured import command_of, origin
@@ -167,18 +168,25 @@ def _write(out: Path, about: dict[str, Any], rows: dict[str, Any], work: Path, d
     """families.json, families.md, the sheets of synthetic images, and the page of the documentation."""
     slim = {name: {key: value for key, value in row.items() if key != "job"} for name, row in rows.items()}
     write_text(out / "families.json", json.dumps({"about": about, "rows": slim}, indent=1, ensure_ascii=False) + "\n")
-    sheets = {}
+    sheets, lines = {}, {task: {} for task in about["tasks"]}
+    (out / "families").mkdir(parents=True, exist_ok=True)
     for name, row in rows.items():
+        task, _, system = name.partition(".")
         column = row["job"]["changes"]["target"].partition(".")[2]
         source = work / "runs" / name / "sheets" / f"{column}.synthetic.png"
         if source.is_file():
             sheets[name] = f"families/{name}.png"
-            (out / "families").mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, out / sheets[name])
+            lines[task].setdefault("real", source.with_name(f"{column}.real.png"))
+            lines[task][f"synthetic: {system}"] = source
+    overviews = {task: f"families/{task}.png" for task in lines if lines[task]}
+    for task, path in overviews.items():
+        write_overview(lines[task], out / path)
     write_text(out / "families.md", page(about, slim, sheets))
     if docs is not None:
         to_results = Path(os.path.relpath(out, docs.parent)).as_posix()
-        write_text(docs, explanation(about, slim, {name: f"{to_results}/{path}" for name, path in sheets.items()}))
+        pictures = {task: f"{to_results}/{path}" for task, path in overviews.items()}
+        write_text(docs, explanation(about, slim, pictures, seen(docs)))
 
 
 if __name__ == "__main__":
