@@ -53,5 +53,6 @@ LAYOUT = Layout(
     licence="CC BY-NC-SA 4.0",
     recognise=recognise,
     marks=r"/CQ500CT\d+[ _]CQ500CT\d+/",
-    notes="one case for each series (label.series); a label is what two of three readers saw; the boxes of BHX are not read",
+    notes="one case for each series (label.series); a label is what two of three readers saw; the boxes of BHX "
+    "are not read",
 )
