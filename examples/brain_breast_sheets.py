@@ -67,14 +67,17 @@ def visit_row(cases: Sequence[Case]) -> list[Panel]:
 
 
 def follow_up_row(index: int) -> list[Panel]:
-    """FLAIR and DIR at both visits and the new lesions by number, in the slice with most of what is new."""
+    """FLAIR and DIR at both visits around the new lesions, in the slice with most of them, and where they are."""
     first, second = made("brain", "ms-follow-up", index, ("flair", "dir"))
-    new = second.images["mask.new"]
-    cut = int(np.argmax((new.voxels > 0).sum((0, 1)))) if new.voxels.any() else new.shape[2] // 2
+    new = second.images["mask.new"].voxels > 0
+    cut = int(np.argmax(new.sum((0, 1))))
     row = [panel(f"{key}, month {case.labels['time.months']:.0f}", case.images[f"image.{key}"], cut)
            for key in ("flair", "dir") for case in (first, second)]  # fmt: skip
-    shown = (display_slice(new.voxels, 2, cut) > 0) + 0.25 * (display_slice(second.images["mask.lesion"].voxels, 2, cut))
-    return [*row, ("new, and in grey old", shown, (0.0, 1.0), row[0][3])]
+    shown = 0.7 * (display_slice(new, 2, cut) > 0) + 0.3 * (display_slice(second.images["mask.lesion"].voxels, 2, cut))
+    row.append(("new white, old grey", shown, (0.0, 1.0), row[0][3]))
+    down, across = (int(np.clip(at - 20, 0, 56)) for at in np.argwhere(shown > 0.5).mean(0))
+    near = (slice(down, down + 40), slice(across, across + 40))
+    return [(title, picture[near], window, aspect) for title, picture, window, aspect in row]
 
 
 def breast_row(index: int) -> list[Panel]:

@@ -9,6 +9,7 @@ from scipy import ndimage
 
 # The head in MNI millimetres (x, y, z), with room for the largest deformation.
 LOW_MM, HIGH_MM = (-112.0, -132.0, -72.0), (112.0, 96.0, 100.0)
+_SPREAD = (151 / 315) ** 1.5  # the mean over positions of the sum of squared spline weights is 151/315 along each axis
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +57,6 @@ def smooth_field(grid: Grid, knots_mm: float, *, rng: np.random.Generator) -> np
         basis = cubic_spline((positions[:, None] - low) / knots_mm + 1.5 - np.arange(n))
         field = np.moveaxis(np.tensordot(basis, field, axes=(1, axis)), 0, axis)
     return field / _SPREAD
-
-
-_SPREAD = (151 / 315) ** 1.5  # the mean over positions of the sum of squared weights is 151/315 along each axis
 
 
 def _at_points(coefficients: np.ndarray, places: np.ndarray) -> np.ndarray:

@@ -18,17 +18,9 @@ from radloom.random import numpy_stream
 from radloom.types import Case
 
 TURN_DEG, SHIFT_MM = 0.03, 0.03  # what registration leaves: standard deviation about and along each axis [ours]
-SAME = (
-    "site",
-    "tumour",
-    "anatomy",
-    "disease",
-    "spread",
-    "tuning",
-    "texture",
-    "physiology.diffusion",
-    "physiology.perfusion",
-)  # what a year does not change
+# What a year does not change: the person, and the protocol's inversion times.
+SAME = ("site", "anatomy", "spread", "tuning", "texture", "physiology.diffusion", "physiology.perfusion")
+NO_GROWTH = (np.zeros(3), 20.0, 0.0)  # no mass presses the brain away
 
 
 def two_examinations(
@@ -41,7 +33,7 @@ def two_examinations(
     """
     centre = draw_tumour(atlas, rng=numpy_stream(seed, "brain", index, "tumour")).centre  # where a slab is planned
     first = head_grid(shape, centre_z_mm=centre[2])
-    anatomy = new_subject(atlas, first, push=_NO_GROWTH, rng=numpy_stream(seed, "brain", index, "anatomy"))
+    anatomy = new_subject(atlas, first, push=NO_GROWTH, rng=numpy_stream(seed, "brain", index, "anatomy"))
     plaques = draw_plaques(anatomy, rng=numpy_stream(seed, "brain", index, "plaques"))
     rng = numpy_stream(seed, "brain", index, "ses-2", "pose")
     pose, turned, shifted = moved_head(centre, rng=rng)
@@ -54,9 +46,6 @@ def two_examinations(
         _visit(atlas, index, 1, first, old, still, seed=seed, contrasts=contrasts),
         _visit(atlas, index, 2, replace(first, pose=pose), later, after, seed=seed, contrasts=contrasts),
     ]
-
-
-_NO_GROWTH = (np.zeros(3), 20.0, 0.0)
 
 
 def moved_head(centre: Sequence[float], *, rng: np.random.Generator) -> tuple[np.ndarray, float, float]:
@@ -87,7 +76,7 @@ def _visit(
         return numpy_stream(seed, "brain", index, *(() if name in SAME or session == 1 else ("ses-2",)), name)
 
     scanner = SCANNERS[stream("site").integers(len(SCANNERS))]
-    anatomy = new_subject(atlas, grid, push=_NO_GROWTH, rng=stream("anatomy"))
+    anatomy = new_subject(atlas, grid, push=NO_GROWTH, rng=stream("anatomy"))
     seen = painted(plaques, anatomy)
     new = np.isin(seen.numbers, [one.number for one in plaques if one.new]) * seen.numbers
     volumes = scan(anatomy, seen.disease, scanner, contrasts, stream=stream)
