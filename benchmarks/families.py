@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from families_page import explanation, page
+from families_page import explanation, page, seen
+from families_picture import write_overview
 from families_round import Job
 from finished_rows import finished
 from measured import command_of, origin
@@ -29,6 +30,7 @@ from radloom.errors import RadloomError
 from radloom.files import read_json, write_text
 from radloom.phantom import write_cohort
 from radloom.synthesis import Synthesis
+from radloom.system import System
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -37,19 +39,22 @@ RADIOGRAPHS = ROOT.parent / "shared" / "data" / "cxr_nih64_normal_abnormal"
 
 @dataclass(frozen=True)
 class Task:
-    """What is drawn: the cohort's maker and the --set changes."""
+    """What is drawn: the cohort's maker and the --set changes. few: only some systems of each family are run."""
 
     title: str
     cohort: str
     changes: dict[str, str]
+    few: bool = False
 
 
+FEW = ("goodfellow2014_gan", "kingma2014_vae", "oord2017_vqvae", "karras2022_edm", "lipman2023_flow_matching",
+       "friedrich2024_wdm", "rombach2022_latent_diffusion")  # fmt: skip
 _XRAY = {"target": "image.xray", "scaling": "window"}
 TASKS = {
     "brain": Task("Brain FLAIR slices, unconditional", "brain", {"target": "image.flair"}),
     "brain-idh": Task("Brain FLAIR slices, given IDH status", "brain",
-                      {"target": "image.flair", "condition": "label.idh"}),
-    "radiographs": Task("Chest radiographs, unconditional", "radiographs", _XRAY),
+                      {"target": "image.flair", "condition": "label.idh"}, few=True),
+    "radiographs": Task("Chest radiographs, unconditional", "radiographs", _XRAY, few=True),
     "radiographs-finding": Task("Chest radiographs, given normal or abnormal", "radiographs",
                                 {**_XRAY, "condition": "label.finding"}),
 }  # fmt: skip
@@ -84,7 +89,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--count", type=int, default=192, help="images to draw and judge")
     parser.add_argument("--draw-seconds", type=float, default=120.0, help="CPU seconds that drawing may take")
     parser.add_argument("--subjects", type=int, default=120, help="simulated brains")
-    parser.add_argument("--tasks", default="brain,radiographs-finding", help=f"some of {', '.join(TASKS)}")
+    parser.add_argument("--tasks", default=",".join(TASKS), help=f"some of {', '.join(TASKS)}")
     parser.add_argument("--only", default="", help="systems, joined by commas; all unless given")
     parser.add_argument("--jobs", type=int, default=2, help="processes at a time, one thread each")
     parser.add_argument("--seed", type=int, default=0)
@@ -111,19 +116,24 @@ def _present(wanted: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _jobs(tasks: list[str], options: argparse.Namespace, work: Path) -> dict[str, Job]:
-    known = [name for name in systems.names() if isinstance(systems.load(name).task, Synthesis)]
+    known = [name for name in systems.names() if _draws_from_noise(systems.load(name))]
     chosen = options.only.split(",") if options.only else known
     for name in set(chosen) - set(known):
         raise RadloomError(f"{name} draws nothing from noise", expected=", ".join(known))
     jobs = {}
     for task in tasks:
         cohort = _cohort(TASKS[task].cohort, work, options)
-        for name in chosen:
+        few = FEW if TASKS[task].few and not options.only else chosen
+        for name in (name for name in chosen if name in few):
             jobs[f"{task}.{name}"] = Job(
                 name, "tiny" if options.quick else "cpu", str(cohort), TASKS[task].changes, options.seconds,
                 options.count, options.draw_seconds, options.seed, str(work / "runs" / f"{task}.{name}"),
             )  # fmt: skip
     return jobs
+
+
+def _draws_from_noise(system: System) -> bool:
+    return isinstance(system.task, Synthesis) and system.family != "anomaly"  # what heals is judged by its study
 
 
 def _cohort(name: str, work: Path, options: argparse.Namespace) -> Path:
@@ -162,18 +172,26 @@ def _write(out: Path, about: dict[str, Any], rows: dict[str, Any], work: Path, d
     """families.json, families.md, the sheets of synthetic images, and the page of the documentation."""
     slim = {name: {key: value for key, value in row.items() if key != "job"} for name, row in rows.items()}
     write_text(out / "families.json", json.dumps({"about": about, "rows": slim}, indent=1, ensure_ascii=False) + "\n")
-    sheets = {}
+    sheets, lines = {}, {task: {} for task in about["tasks"]}
+    (out / "families").mkdir(parents=True, exist_ok=True)
     for name, row in rows.items():
+        task, _, system = name.partition(".")
         column = row["job"]["changes"]["target"].partition(".")[2]
         source = work / "runs" / name / "sheets" / f"{column}.synthetic.png"
         if source.is_file():
             sheets[name] = f"families/{name}.png"
-            (out / "families").mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, out / sheets[name])
+            if TASKS[task].cohort == "brain":  # simulated; no real radiograph is written into the project
+                lines[task].setdefault("real", source.with_name(f"{column}.real.png"))
+            lines[task][f"synthetic: {system}"] = source
+    overviews = {task: f"families/{task}.png" for task in lines if lines[task]}
+    for task, path in overviews.items():
+        write_overview(lines[task], out / path)
     write_text(out / "families.md", page(about, slim, sheets))
     if docs is not None:
         to_results = Path(os.path.relpath(out, docs.parent)).as_posix()
-        write_text(docs, explanation(about, slim, {name: f"{to_results}/{path}" for name, path in sheets.items()}))
+        pictures = {task: f"{to_results}/{path}" for task, path in overviews.items()}
+        write_text(docs, explanation(about, slim, pictures, seen(docs)))
 
 
 if __name__ == "__main__":

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+SEEN = "## What we saw"
 Rows = Mapping[str, Mapping[str, Any]]
 _TEXTURE, _RADIOMIC = "multiscale_texture_2d", "radiomic_frd_v0_2d, z-scored"
 _BASELINES = ("training images again", "gaussian", "mean and noise", "real halves")
@@ -37,8 +39,21 @@ def page(about: Mapping[str, Any], rows: Rows, sheets: Mapping[str, str]) -> str
     return "\n".join(lines) + "\n"
 
 
-def explanation(about: Mapping[str, Any], rows: Rows, sheets: Mapping[str, str]) -> str:
-    """docs/explanation/families.md; without rows it says that nothing has been measured yet."""
+def seen(docs: Path) -> list[str]:
+    """The lines of the page's section that people write, with its heading; none where there is none."""
+    lines = docs.read_text(encoding="utf-8").splitlines() if docs.is_file() else []
+    if SEEN not in lines:
+        return []
+    rest = lines[lines.index(SEEN) + 1 :]
+    end = next((i for i, line in enumerate(rest) if line.startswith("## ")), len(rest))
+    return [SEEN, *rest[:end]]
+
+
+def explanation(about: Mapping[str, Any], rows: Rows, pictures: Mapping[str, str], written: Sequence[str]) -> str:
+    """docs/explanation/families.md; without rows it says that nothing has been measured yet.
+
+    pictures: of each task. written: the section that people write, kept as it is.
+    """
     lines = ["# Which family to pick", ""]
     if not rows:
         lines += ["Not measured yet: `python benchmarks/families.py` writes this page.", ""]
@@ -51,10 +66,10 @@ def explanation(about: Mapping[str, Any], rows: Rows, sheets: Mapping[str, str])
             "",
         ]
     for task, title in about["tasks"].items():
-        lines += [f"## {title}", "", *_advice(task, rows)]
-        best = _ranked(task, rows)[:1]
-        lines += [f"![{_short(name)}: samples]({sheets[name]})\n" for name in best if name in sheets]
+        lines += [f"## {title}", "", *_advice(task, rows), *_short_table(task, rows)]
+        lines += [f"![{title}: samples of every system]({pictures[task]})", ""] if task in pictures else []
     lines += [
+        *written,
         "## How to read this",
         "",
         "- A Gaussian fitted on the training images needs no network. A family that does not beat it in both feature",
@@ -89,6 +104,20 @@ def _task(task: str, title: str, rows: Rows, sheets: Mapping[str, str]) -> list[
     lines += [f"- {name} failed: {rows[name]['error']}" for name in failed]
     lines += [f"![{name}]({sheets[name]})\n\n{name.partition('.')[2]}\n" for name in ranked if name in sheets]
     return lines
+
+
+def _short_table(task: str, rows: Rows) -> list[str]:
+    """The columns that one looks at first."""
+    shown = (0, 3, 8, 10, 13)
+    titles = [_COLUMNS[i][0] for i in shown]
+    ranked = _ranked(task, rows)
+    lines = [_bar(["system", *titles]), _bar(["---"] * (1 + len(shown)))]
+    for name, row, arm in [(_short(n), rows[n], "synthetic") for n in ranked] + [
+        (f"*{arm}*", rows[ranked[0]], arm) for arm in _BASELINES[:2] if ranked
+    ]:
+        cells = _cells(row, arm)
+        lines.append(_bar([name, *(cells[i].partition(" [")[0] for i in shown)]))
+    return [*lines, ""]
 
 
 def _advice(task: str, rows: Rows) -> list[str]:

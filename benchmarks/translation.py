@@ -93,6 +93,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=180.0, help="CPU seconds of training, one thread")
     parser.add_argument("--subjects", type=int, default=48, help="simulated patients of a cohort")
     parser.add_argument("--tasks", default=",".join(TASKS), help=f"some of {', '.join(TASKS)}")
+    parser.add_argument("--only", default="", help="systems, joined by commas; ours and all of the task unless given")
     parser.add_argument("--jobs", type=int, default=2, help="processes at a time, one thread each")
     parser.add_argument("--cohort-seed", type=int, default=41)
     parser.add_argument("--seed", type=int, default=0)
@@ -109,13 +110,15 @@ def _options() -> argparse.Namespace:
 
 
 def _jobs(options: argparse.Namespace, work: Path) -> dict[str, Job]:
-    jobs = {}
+    jobs, only = {}, options.only.split(",") if options.only else None
     for name in options.tasks.split(","):
         if name not in TASKS:
             raise RadloomError(f"there is no task {name}", expected=", ".join(TASKS))
         task = TASKS[name]
         cohort = _cohort(name, task, work, options)
         for system in (OURS, *task.contenders):
+            if only is not None and system not in only:
+                continue
             changes = {"target": task.target, "inputs": task.inputs, **task.changes.get(system, {})}
             sizes = systems.load(system).sizes
             size = "tiny" if options.quick else "cpu"

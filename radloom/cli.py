@@ -200,17 +200,22 @@ def evaluate(run: Run, json: Json = False) -> None:
 @app.command()
 def study(
     name: Annotated[str, typer.Argument(metavar="STUDY", help="The study that `radloom show SYSTEM` names.")],
-    run: Run, json: Json = False,
+    run: Run,
+    elsewhere: Annotated[
+        Path | None,
+        typer.Option("--elsewhere", metavar="DATA", help="Another cohort: all of its cases are looked at."),
+    ] = None,
+    json: Json = False,
 ) -> None:  # fmt: skip
     """Run a clinical-utility protocol on a run.
 
-    Does a downstream task still work with its images?
+    Does a downstream task still work with its images? With --elsewhere: also at another site, on another disease?
     """
     from radloom.pipeline import study as answer
     from radloom.starting import opened
 
     folder, recipe = opened(run)
-    found = answer(folder, recipe, folder.cohort(), name)
+    found = answer(folder, recipe, folder.cohort(), name, elsewhere=elsewhere)
     print_answer(found, json, f"{found['answer']}\nnext: radloom report {quote(str(run))}")
 
 

@@ -126,7 +126,7 @@ def drawn(
     chosen = list(cases) or (cohort.where("test").ids if data is None else cohort.ids)
     for case in chosen:
         cohort.patient(case)
-    replace(cohort, table=cohort.table[cohort.table["case"].isin(chosen)]).require(recipe.system.task.inputs)
+    replace(cohort, table=cohort.table[cohort.table["case"].isin(chosen)]).require(recipe.system.task.needed)
     if table != own:
         _refuse_own_names(record, chosen, table)
     refuse_other_source(folder.path / "samples", chosen, table)
@@ -197,11 +197,23 @@ def study_needs(recipe: Recipe, cohort: Cohort) -> str | None:
     return studies.load(recipe.system.study).needs(recipe, cohort)
 
 
-def study(folder: RunFolder, recipe: Recipe, cohort: Cohort, name: str) -> dict[str, Any]:
-    """The findings of the study of this name. Raises RadloomError when the system has no such study."""
+def study(
+    folder: RunFolder, recipe: Recipe, cohort: Cohort, name: str, *, elsewhere: Path | None = None
+) -> dict[str, Any]:
+    """The findings of the study of this name; elsewhere: on every case of another cohort, into RUN/elsewhere/NAME.
+
+    Raises RadloomError when the system has no such study, or the study cannot be taken elsewhere.
+    """
     if name != recipe.system.study:
         raise RadloomError(f"{recipe.system.name} has no study {name}", expected=recipe.system.study or "no study")
-    return studies.load(name).run(recipe, folder, cohort)
+    found = studies.load(name)
+    if elsewhere is None:
+        return found.run(recipe, folder, cohort)
+    if not isinstance(found, studies.Travels):
+        raise RadloomError(f"study {name} looks at the run's own cohort alone", expected="no --elsewhere")
+    table = table_path(elsewhere).resolve()
+    other = Cohort.read(table)
+    return found.elsewhere(recipe, folder, cohort, other, folder.path / "elsewhere" / table.parent.name)
 
 
 def write_next(folder: RunFolder, recipe: Recipe) -> None:

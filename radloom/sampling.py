@@ -118,9 +118,10 @@ def _write(
         sidecar = {
             "synthetic": True, "system": record["system"], "run": folder.path.resolve().name,
             "case": prepared.case, "patient": prepared.patient,
-            "draw": number, "key": key, "seed": seed, "condition": record["inputs"], "split_hash": record["split_hash"],
-            "weights_sha256": record["weights_sha256"], "unit": typical["unit"], "scale": typical,
-            "source": str(table),
+            "draw": number, "key": key, "seed": seed,
+            "condition": [name for name in record["inputs"] if name in prepared.scales],
+            "split_hash": record["split_hash"], "weights_sha256": record["weights_sha256"], "unit": typical["unit"],
+            "scale": typical, "source": str(table),
         }  # fmt: skip
         write_json(stem.with_name(stem.name + ".json"), sidecar)
 

@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from radloom.data.cohort import Cohort
-from radloom.data.condition import Condition
-from radloom.data.transforms import Resample, Rescale, brain_median_scale, foreground
+from radloom.data.condition import Condition, label_text
+from radloom.data.region import foreground
+from radloom.data.transforms import Resample, Rescale, brain_median_scale
 from radloom.data.views import Prepared
 from radloom.errors import RadloomError
 from radloom.given import Given
@@ -33,7 +34,8 @@ class Synthesis:
     "window" where the files name a unit. window: by target, the intensities that become -1 and 1: at most 0 or the
     0.1st percentile, and the 99.9th percentile of the training images. Brighter voxels are cut there. condition: labels
     of the case; or a mask, and then whether the slice shows any of it. without: a mask; slices that show any of it are
-    neither learned nor judged, so that a model of healthy anatomy needs no healthy patients.
+    neither learned nor judged, so that a model of healthy anatomy needs no healthy patients. Or a label and its value
+    ("label.finding=abnormal"), and then the cases that have it.
     """
 
     target: tuple[str, ...]
@@ -63,9 +65,13 @@ class Synthesis:
         rest = dict(changes)
         target = named_columns(rest.pop("target", self.target), "image.")
         condition = named_columns(rest.pop("condition", tuple(one.column for one in self.condition)), "label.", "mask.")
-        without = named_columns(rest.pop("without", self.without), "mask.")
+        without = named_columns(rest.pop("without", self.without), "mask.", "label.")
         if len(without) > 1:
-            raise RadloomError(f"--set without={','.join(without)} names {len(without)} masks", expected="one")
+            raise RadloomError(f"--set without={','.join(without)} names {len(without)} columns", expected="one")
+        for one in without:
+            if one.startswith("label.") != ("=" in one):
+                raise RadloomError(f"--set without={one} cannot be read",
+                                   expected="mask.NAME, or label.NAME=VALUE of the cases to leave out")  # fmt: skip
         scaling = rest.pop("scaling", self.scaling)
         if scaling not in ("auto", "median", "window"):
             raise RadloomError(f"--set scaling={scaling} is unknown", expected="auto, median or window")
@@ -90,7 +96,7 @@ class Synthesis:
             raise RadloomError(f"the cohort has no column {absent[0]}", expected=f"one of {', '.join(found)}",
                                do=f"name what to draw: --set target={found[0] if found else 'image.NAME'}")  # fmt: skip
         if self.without:
-            training.require([self.without])
+            self._check_without(training)
         condition = tuple(one.fitted(training) for one in self.condition)
         scaling = self.scaling
         if scaling == "auto":
@@ -98,12 +104,20 @@ class Synthesis:
         window = tuple(_window(training, key, scaling) for key in self.target)
         return replace(self, condition=condition, scaling=scaling, window=window)
 
+    def _check_without(self, training: Cohort) -> None:
+        column, _, value = self.without.partition("=")
+        training.require([column])
+        if value and (training.table[column].map(label_text) == value).all():
+            raise RadloomError(f"all training cases have {column} {value}", expected="cases to learn from")
+
     def read(self, cohort: Cohort, case: str) -> Prepared:
         """A case as it is learned and judged: `seen`, the region empty on slices that show what `without` masks."""
         prepared = self.seen(cohort, case)
         if not self.without:
             return prepared
-        return replace(prepared, region=prepared.region & ~self._shows(cohort, case, self.without))
+        column, _, value = self.without.partition("=")
+        out = label_text(cohort.case(case, []).labels[column]) == value if value else self._shows(cohort, case, column)
+        return replace(prepared, region=prepared.region & ~np.asarray(out))
 
     def seen(self, cohort: Cohort, case: str) -> Prepared:
         """A case on the grid, its intensities from -1 to 1, with a channel for each label, constant on a slice."""

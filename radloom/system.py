@@ -55,6 +55,7 @@ class Task:
 
     pairing: "unpaired" shows a training step targets and inputs of different patients. anatomy: what lies inside the
     region that counts, for reports. context: slices above and as many below that the network of a slice sees beside it.
+    optional: inputs that a case to draw may lack, as long as it has one; its channel then holds NaN.
     """
 
     target: tuple[str, ...]
@@ -62,6 +63,7 @@ class Task:
     pairing: Pairing = "paired"
     anatomy: str = "brain"
     context: int = 0
+    optional: tuple[str, ...] = ()
 
     @property
     def least(self) -> float:
@@ -70,8 +72,18 @@ class Task:
 
     def read(self, cohort: Cohort, case: str) -> Prepared:
         """A case of the cohort as the networks see it."""
-        present = [k for k in self.target if k in cohort.image_columns and cohort.path(case, k) is not None]
-        return prepare(cohort.case(case, [*self.inputs, *present]), self.inputs, present)
+
+        def has(key: str) -> bool:
+            return key in cohort.image_columns and cohort.path(case, key) is not None
+
+        present = [key for key in self.target if has(key)]
+        inputs = [key for key in self.inputs if key not in self.optional or has(key)]
+        return prepare(cohort.case(case, [*inputs, *present]), inputs, present, absent=set(self.inputs) - set(inputs))
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The columns that every case to draw must have."""
+        return tuple(key for key in self.inputs if key not in self.optional)
 
     def given(self, prepared: Prepared) -> Given:
         """What is known of a whole prepared case, as a batch of one volume."""
@@ -111,7 +123,7 @@ class Task:
         if set(target) & set(inputs):
             raise RadloomError(f"--set target={','.join(target)} --set inputs={','.join(inputs)}: nothing to translate",
                                expected="targets that are not among the inputs")  # fmt: skip
-        return replace(self, target=target, inputs=inputs), rest
+        return replace(self, target=target, inputs=inputs, optional=inputs if self.optional else ()), rest
 
     def choices(self) -> dict[str, str]:
         """What `changed` takes, as it stands."""

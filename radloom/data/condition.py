@@ -91,3 +91,12 @@ class Condition:
     def from_record(cls, record: dict[str, Any]) -> Condition:
         """The condition that `record` described."""
         return cls(record["column"], tuple(record["classes"]), float(record["centre"]), float(record["scale"]))
+
+
+def label_text(value: Any) -> str:
+    """A label as a person writes it: "1" for 1 and 1.0, "normal" for itself.
+
+    >>> label_text(1.0), label_text(0.5), label_text("normal")
+    ('1', '0.5', 'normal')
+    """
+    return f"{value:g}" if isinstance(value, float | int | np.integer | np.floating) else str(value)

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from radloom.data.cohort import Cohort
-from radloom.data.transforms import foreground, resampled_like
+from radloom.data.region import foreground
+from radloom.data.transforms import resampled_like
 from radloom.errors import RadloomError
 from radloom.files import whole_file
 from radloom.types import Image

@@ -12,7 +12,7 @@ import numpy as np
 
 from radloom.data.cohort import Cohort
 from radloom.data.provenance import carry_mark
-from radloom.data.transforms import background
+from radloom.data.region import background
 from radloom.errors import RadloomError
 from radloom.files import whole_folder
 from radloom.io import write

@@ -1,4 +1,4 @@
-"""Invertible steps between grids and units, and where the head is; what a network sees is in views.py."""
+"""Invertible steps between grids and units; where the head is: region.py; what a network sees: views.py."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 import numpy as np
 from scipy import ndimage
 
+from radloom.data.region import background, check_finite, exact_background, foreground
 from radloom.errors import RadloomError
 from radloom.types import Image
 
-_BACKGROUND_SHARE = 0.2
 _T = TypeVar("_T")
 
 
@@ -139,44 +139,12 @@ def resampled_like(image: Image, other: Image) -> Image:
     return Resample(other.affine, other.shape).apply(image)
 
 
-def background(image: Image) -> float:
-    """The value of nothing: 0 for labels, the exact value that fills the border of a stripped image, else the least."""
-    if image.kind == "label":
-        return 0.0
-    exact = _exact_background(image.voxels)
-    return float(np.nanmin(image.voxels)) if exact is None else exact
-
-
-def foreground(image: Image) -> np.ndarray:
-    """Boolean array, true inside the head or body.
-
-    Where one exact value fills the border and over 20 % of the volume (skull-stripped images, also those that a
-    carrier rescaled so that nothing is -1), the foreground is every other value. Else it is the largest component
-    above Otsu's threshold (Otsu 1979), its holes filled.
-    """
-    _check_finite(image)
-    exact = _exact_background(image.voxels)
-    if exact is not None:
-        return image.voxels != exact
-    from skimage.filters import threshold_otsu
-    from skimage.measure import label
-
-    parts = np.asarray(label(image.voxels > threshold_otsu(image.voxels), connectivity=1))
-    if not parts.any():
-        return np.zeros(image.shape, dtype=bool)
-    largest = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
-    plane = np.ones((3, 3, 1), dtype=bool)  # in-plane: a head that leaves the volume below has no 3D holes
-    plane[[0, 0, 2, 2], [0, 2, 0, 2]] = False
-    filled = ndimage.binary_fill_holes(largest)
-    return np.asarray(ndimage.binary_fill_holes(filled, structure=plane), dtype=bool)
-
-
 def brain_median_scale(image: Image, mask: np.ndarray | None = None) -> Rescale:
     """The rescaling that puts the background at 0 and the median of the foreground (or of the mask) at 1.
 
     The median, not a high percentile: a percentile makes the brightness depend on whether there is a lesion.
     """
-    _check_finite(image)
+    check_finite(image)
     inside = image.voxels[foreground(image) if mask is None else mask.astype(bool)]
     offset = background(image)
     scale = float(np.median(inside)) - offset if inside.size else 0.0
@@ -191,24 +159,9 @@ def brain_median_scale(image: Image, mask: np.ndarray | None = None) -> Rescale:
 
 def network_scale(image: Image, mask: np.ndarray) -> Rescale:
     """The rescaling to what networks see: HU in units of water (air 0, water 1), else units of the median."""
-    _check_finite(image)
+    check_finite(image)
     scale = Rescale(-1000.0, 1000.0) if image.unit == "HU" else brain_median_scale(image, mask)
     return replace(scale, source_unit=image.unit)
-
-
-def _exact_background(voxels: np.ndarray) -> float | None:
-    """The exact value that is most frequent on the faces, if it fills over a fifth of the volume."""
-    faces = [np.take(voxels, [0, -1], axis).ravel() for axis in range(3) if voxels.shape[axis] > 1]
-    if not faces:
-        return None
-    values, counts = np.unique(np.concatenate(faces), return_counts=True)
-    value = values[np.argmax(counts)]
-    return float(value) if np.mean(voxels == value) > _BACKGROUND_SHARE else None
-
-
-def _check_finite(image: Image) -> None:
-    if not np.isfinite(image.voxels).all():
-        raise RadloomError("an image holds NaN or infinite values", do="run `radloom data audit` to see which")
 
 
 def _applied(value: _T | None, name: str) -> _T:
@@ -243,7 +196,7 @@ def _on_grid(image: Image, affine: np.ndarray, shape: tuple[int, int, int], fill
     else:
         smooth = ndimage.gaussian_filter(image.voxels.astype(np.float32), _antialias(to_source), mode="nearest")
         voxels = sampled(smooth, 1)
-        nothing = _exact_background(image.voxels)
+        nothing = exact_background(image.voxels)
         if nothing is not None:
             voxels[sampled((image.voxels == nothing).astype(np.uint8), 0) == 1] = nothing
     voxels[~_in_view(to_source, shape, image.shape)] = fill

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from radloom.data.cohort import check_one_grid
-from radloom.data.transforms import Rescale, foreground, network_scale
+from radloom.data.region import foreground
+from radloom.data.transforms import Rescale, network_scale
 from radloom.errors import RadloomError
 from radloom.files import read_json, whole_file, write_json
 from radloom.types import Case, Image
@@ -21,7 +22,8 @@ from radloom.types import Case, Image
 class Prepared:
     """A case as networks see it: images in units of their own median, or of water for HU; background 0.
 
-    channels: by key, (x, y, z) float32. region: voxels inside the head, found on the inputs alone.
+    channels: by key, (x, y, z) float32; NaN for an input that the case lacks. region: voxels inside the head, found on
+    the inputs alone.
     scales: by key, how to return to the source's intensities. grid: an image that carries the affine and history.
     """
 
@@ -37,11 +39,14 @@ class Prepared:
         return np.stack([self.channels[key] for key in keys])
 
 
-def prepare(case: Case, inputs: Sequence[str], targets: Sequence[str]) -> Prepared:
-    """The case as networks see it; targets that the case does not have are left out.
+def prepare(case: Case, inputs: Sequence[str], targets: Sequence[str], *, absent: Collection[str] = ()) -> Prepared:
+    """The case as networks see it; targets that the case does not have are left out, `absent` inputs are NaN.
 
-    Raises RadloomError when an input is missing or the images do not share one grid.
+    Raises RadloomError when an input is missing, all are absent, or the images do not share one grid.
     """
+    if not inputs:
+        raise RadloomError(f"case {case.id} has none of {', '.join(sorted(absent))}", expected="at least one of them",
+                           do="complete the case or leave it out of the cohort table")  # fmt: skip
     missing = [key for key in inputs if key not in case.images]
     if missing:
         raise RadloomError(f"case {case.id} has no {', '.join(missing)}", expected=f"all of {', '.join(inputs)}",
@@ -53,6 +58,7 @@ def prepare(case: Case, inputs: Sequence[str], targets: Sequence[str]) -> Prepar
         if key in case.images:
             scales[key] = network_scale(case.images[key], region)
             channels[key] = np.where(region, scales[key].apply(case.images[key]).voxels, 0).astype(np.float32)
+    channels |= {key: np.full(region.shape, np.nan, np.float32) for key in absent}
     return Prepared(case.id, case.patient, channels, region, scales, case.images[inputs[0]])
 
 

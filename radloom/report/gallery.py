@@ -11,7 +11,8 @@ import numpy as np
 
 from radloom import io
 from radloom.data.cohort import Cohort
-from radloom.data.transforms import Rescale, foreground, network_scale
+from radloom.data.region import foreground
+from radloom.data.transforms import Rescale, network_scale
 from radloom.errors import RadloomError
 from radloom.files import read_json
 from radloom.report import names, pictures

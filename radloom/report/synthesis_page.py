@@ -106,6 +106,8 @@ def _context(source: Source, found: Findings) -> dict[str, Any]:
         "simulated": bool(record.get("about", {}).get("simulated")),
         "sections": [_section(source, found, key) for key in source.targets],
         "study": shown(source.folder, source.study),
+        "elsewhere": [(path.parent.name, shown(path.parent, files.read_json(path)))
+                      for path in sorted(source.folder.glob("elsewhere/*/study.json"))],
         "refused": [(what, why) for _, what, why in record.get("refused", [])],
         "panels": figures.panels(source.losses) if source.losses is not None else [],
         "training_seconds": max((float(s) for s in source.losses["seconds"]), default=0.0)

@@ -34,6 +34,17 @@ class StudyModule(Protocol):
         ...
 
 
+@runtime_checkable
+class Travels(Protocol):
+    """A study that also looks at another cohort: another site, another disease."""
+
+    def elsewhere(
+        self, recipe: Recipe, folder: RunFolder, cohort: Cohort, other: Cohort, place: Path
+    ) -> dict[str, Any]:  # fmt: skip
+        """The findings on all cases of `other`, also written to PLACE/study.json; nothing is chosen there."""
+        ...
+
+
 def load(name: str) -> StudyModule:
     """The study of this name. Raises RadloomError when there is none."""
     modules = {module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)])}

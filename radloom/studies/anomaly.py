@@ -7,7 +7,9 @@ triage` takes it), pictures, and for each test case the pseudo-healthy images an
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,20 +19,24 @@ from jaxtyping import Float
 
 from radloom.data.cohort import Cohort
 from radloom.drawing import synthesis
+from radloom.errors import RadloomError
 from radloom.files import whole_file, write_json
 from radloom.models.healing import Heals
 from radloom.random import numpy_stream, torch_stream
 from radloom.runfolder import RunFolder
 from radloom.sampling import loaded_model
 from radloom.studies.anomaly_baselines import baselines
+from radloom.studies.anomaly_cases import CaseArm, case_tables, classifier_arm, scored
+from radloom.studies.anomaly_pictures import rows_of_slices, shown, write_volumes
 from radloom.studies.anomaly_scores import auprc, case_scores, count, dices, otsu, slice_scores
-from radloom.studies.anomaly_slices import Slices, read_slices
+from radloom.studies.anomaly_slices import Cases, Slices, read_slices
 from radloom.studies.anomaly_tables import Arm, tables
-from radloom.synthesis import Synthesis
+from radloom.studies.disease import MASKS, disease_of
 from radloom.system import Recipe
 
 QUESTION = "Does what a model of healthy images would change show where the disease is?"
-MASKS = ("mask.tumour", "mask.lesion", "mask.haemorrhage", "mask.effusion")
+QUESTION_OF_CASES = "Does what a model of healthy images would change show which cases are ill?"
+_FIGURE = {"title": "Input, pseudo-healthy, map and disease", "file": "study/slices.png"}
 _DRAWS = 1000
 
 
@@ -38,49 +44,98 @@ def needs(recipe: Recipe, cohort: Cohort) -> str | None:
     """Why the study cannot run on this cohort; None when it can."""
     if recipe.dims != 2:
         return "it looks at slices: --dims 2"
-    mask = mask_of(recipe, cohort)
+    disease = disease_of(recipe, cohort)
     for split in ("train", "val", "test"):
         part = cohort.where(split)
         if not len(part):
             return f"the cohort has no case in split {split}"
-        if mask not in part.table.columns or not all(part.path(case, mask) for case in part.ids):
-            return f"not every {split} case has {mask}"
+        if disease.missing(part):
+            return f"not every {split} case has {disease.column}"
     return None
-
-
-def mask_of(recipe: Recipe, cohort: Cohort) -> str:
-    """The column that says where disease is: what the task leaves out or is told, else the first of MASKS."""
-    task = recipe.system.task
-    if isinstance(task, Synthesis):
-        told = [one.column for one in task.condition if one.of_slices]
-        for column in (task.without, *told):
-            if column:
-                return column
-    return next((column for column in MASKS if column in cohort.image_columns), MASKS[0])
 
 
 def run(recipe: Recipe, folder: RunFolder, cohort: Cohort) -> dict[str, Any]:
     """The model's map and the baselines' on the test cases; thresholds come from the validation cases."""
     started = time.perf_counter()
-    task, mask, seed = synthesis(recipe), mask_of(recipe, cohort), int(folder.record()["seed"])
-    train, val, test = (read_slices(task, cohort, cohort.where(s).ids, mask) for s in ("train", "val", "test"))
-    model = loaded_model(recipe, folder)
-    settings = recipe.system.sizes[recipe.size, recipe.dims].study
-    on_val, healed = healed_slices(model, val, seed), healed_slices(model, test, seed)
-    arms = [_arm("model", on_val.map, healed.map, val, test, healed.seconds)]
-    for name, maps in baselines(train, val, settings, task.target, seed).items():
-        before = maps(val)
-        clock = time.process_time()
-        after = maps(test)
-        arms.append(_arm(name, before, after, val, test, (time.process_time() - clock) / len(test.x)))
-    rng = numpy_stream(seed, "anomaly", "patients")
-    patients = len(set(test.patient))
-    draws = np.stack([np.bincount(rng.integers(patients, size=patients), minlength=patients) for _ in range(_DRAWS)])
-    study = {"name": "anomaly", "question": QUESTION, "mask": mask,
-             **tables(arms, val, test, draws.astype(float), rng)}  # fmt: skip
-    _write(folder, recipe, cohort, test, val, arms, healed.healthy, study)
+    study = _looked_at(recipe, folder, cohort, cohort, cohort.where("test").ids, folder.path)
     folder.add_stage("study", time.perf_counter() - started)
     return study
+
+
+def elsewhere(recipe: Recipe, folder: RunFolder, cohort: Cohort, other: Cohort, place: Path) -> dict[str, Any]:
+    """The same on every case of another cohort; model, baselines and thresholds are those of the run's own cohort.
+
+    Writes PLACE/study.json and PLACE/study/. Raises RadloomError when a case lacks images or does not say what is ill.
+    """
+    other.require(synthesis(recipe).target)
+    disease = disease_of(recipe, other)
+    if disease.missing(other):
+        raise RadloomError(
+            f"{other.root}: not every case has {disease.column}", expected=f"a reference, such as {', '.join(MASKS)}"
+        )
+    return _looked_at(recipe, folder, cohort, other, other.ids, place)
+
+
+def _looked_at(
+    recipe: Recipe, folder: RunFolder, cohort: Cohort, other: Cohort, cases: Sequence[str], place: Path
+) -> dict[str, Any]:
+    task, disease, seed = synthesis(recipe), disease_of(recipe, cohort), int(folder.record()["seed"])
+    train, val = (read_slices(task, cohort, cohort.where(split).ids, disease) for split in ("train", "val"))
+    reference = disease_of(recipe, other)
+    test = read_slices(task, other, cases, reference)
+    model = loaded_model(recipe, folder)
+    on_val, healed = healed_slices(model, val, seed), healed_slices(model, test, seed)
+    settings = recipe.system.sizes[recipe.size, recipe.dims].study
+    maps = {"model": (on_val.map, healed.map, healed.seconds)}
+    for name, of in baselines(train, val, settings, task.target, seed).items():
+        before = of(val)
+        clock = time.process_time()
+        maps[name] = (before, of(test), (time.process_time() - clock) / len(test.x))
+    rng = numpy_stream(seed, "anomaly", "patients")
+    if disease.of_cases:
+        arms = [scored(name, a, b, val, test, seconds) for name, (a, b, seconds) in maps.items()]
+        arms.append(classifier_arm(train, val, test, settings["segmenter_steps"], seed))
+        study = _told_of_cases(arms, val, test, place, rng)
+        threshold, rows = None, _rows_of_cases(test, arms[0])
+    else:
+        found = [_arm(name, a, b, val, test, seconds) for name, (a, b, seconds) in maps.items()]
+        study = _told_of_voxels(found, val, test, place, rng)
+        threshold, rows = found[0].threshold, shown(test, found[0])
+    study["reference"] = reference.column
+    _write_scores(place, val, on_val.map, test, healed.map)
+    write_volumes(place / "study", folder, task, other, test, healed.healthy, healed.map)
+    rows_of_slices(place / "study" / "slices.png", test, healed.healthy, healed.map, threshold, rows, task.target)
+    write_json(place / "study.json", study)
+    return study
+
+
+def _told_of_voxels(
+    arms: list[Arm], val: Slices, test: Slices, place: Path, rng: np.random.Generator
+) -> dict[str, Any]:  # fmt: skip
+    patients = len(set(test.patient))
+    draws = np.stack([np.bincount(rng.integers(patients, size=patients), minlength=patients) for _ in range(_DRAWS)])
+    with whole_file(place / "study" / "cases.csv") as temporary:
+        _by_case(test, arms).to_csv(temporary, index=False)
+    note = (
+        "The slice with most disease of six test patients, those in the middle of each sixth by the model's average "
+        "precision. Last column: what lies above the validation threshold (orange) and the reference (blue)."
+    )
+    return {"name": "anomaly", "question": QUESTION, **tables(arms, val, test, draws.astype(float), rng),
+            "figures": [{**_FIGURE, "note": note}]}  # fmt: skip
+
+
+def _told_of_cases(
+    arms: list[CaseArm], val: Slices, test: Slices, place: Path, rng: np.random.Generator
+) -> dict[str, Any]:  # fmt: skip
+    cases = Cases.of(test)
+    rows = [{"case": case, "patient": patient, "ill": bool(ill), "arm": arm.name, "score": float(score)}
+            for arm in arms for case, patient, ill, score in zip(cases.names, cases.patient, cases.ill, arm.test,
+                                                                 strict=True)]  # fmt: skip
+    with whole_file(place / "study" / "cases.csv") as temporary:
+        pd.DataFrame(rows).to_csv(temporary, index=False)
+    note = "The middle slice of six test cases, evenly from the least suspect of all to the most by the model's score."
+    return {"name": "anomaly", "question": QUESTION_OF_CASES, **case_tables(arms, Cases.of(val), cases, rng),
+            "figures": [{**_FIGURE, "note": note}]}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,27 +174,19 @@ def _arm(
     return Arm(name, on_val, on_test, threshold, count(on_test, test.region, test.truth, test.patient), seconds)
 
 
-def _write(
-    folder: RunFolder, recipe: Recipe, cohort: Cohort, test: Slices, val: Slices, arms: list[Arm],
-    healthy: Float[np.ndarray, "n c h w"], study: dict[str, Any],
-) -> None:  # fmt: skip
-    from radloom.studies.anomaly_pictures import rows_of_slices, write_volumes
+def _rows_of_cases(test: Slices, arm: CaseArm) -> list[int]:
+    """The middle slice of six cases, evenly from the least suspect case to the most."""
+    names, order, cases = np.asarray(test.case), np.argsort(arm.test), Cases.of(test).names
+    picked = order[np.linspace(0, len(order) - 1, min(6, len(order))).round().astype(int)]
+    rows = [np.flatnonzero(names == cases[i]) for i in picked]
+    return [int(row[len(row) // 2]) for row in rows]
 
-    place = folder.path / "study"
-    with whole_file(place / "cases.csv") as temporary:
-        _by_case(test, arms).to_csv(temporary, index=False)
-    with whole_file(place / "scores.csv") as temporary:
-        rows = [(case, score, split) for split, part, maps in (("val", val, arms[0].val), ("test", test, arms[0].test))
-                for case, score in case_scores(slice_scores(maps, part.region), part.case).items()]  # fmt: skip
+
+def _write_scores(place: Path, val: Slices, on_val: np.ndarray, test: Slices, on_test: np.ndarray) -> None:
+    rows = [(case, score, split) for split, part, maps in (("val", val, on_val), ("test", test, on_test))
+            for case, score in case_scores(slice_scores(maps, part.region), part.case).items()]  # fmt: skip
+    with whole_file(place / "study" / "scores.csv") as temporary:
         pd.DataFrame(rows, columns=["study", "score", "split"]).to_csv(temporary, index=False)
-    write_volumes(place, folder, synthesis(recipe), cohort, test, healthy, arms[0].test)
-    rows_of_slices(place / "slices.png", test, healthy, arms[0], recipe.system.task.target)
-    study["figures"] = [{
-        "title": "Input, pseudo-healthy, map and disease", "file": "study/slices.png",
-        "note": "The slice with most disease of six test patients, those in the middle of each sixth by the model's "
-        "average precision. Last column: what lies above the validation threshold (orange) and the reference (blue).",
-    }]  # fmt: skip
-    write_json(folder.path / "study.json", study)
 
 
 def _by_case(test: Slices, arms: list[Arm]) -> pd.DataFrame:

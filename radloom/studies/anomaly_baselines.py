@@ -16,8 +16,9 @@ from radloom.networks.autoencoder import Decoder, Encoder
 from radloom.networks.neighbours import Neighbours
 from radloom.random import derived_seed, torch_stream
 from radloom.samplers.healing import residual
-from radloom.studies.anomaly_scores import auprc, count
-from radloom.studies.anomaly_slices import Slices
+from radloom.stats.auc import auc
+from radloom.studies.anomaly_scores import auprc, case_scores, count, slice_scores
+from radloom.studies.anomaly_slices import Cases, Slices
 
 Maps = Callable[[Slices], Float[np.ndarray, "n h w"]]
 _WIDTHS, _LATENTS = (16, 24, 32, 48, 64), 16  # of the autoencoders: an image of 64 x 64 becomes 2 x 2 x 16 numbers
@@ -43,7 +44,7 @@ def baselines(
         "VAE": _reconstruction(_autoencoder(healthy, steps, 1.0, derived_seed(seed, "VAE"))),
         "nearest neighbours": _neighbours(healthy, seed),
     }
-    if train.ill.any():
+    if train.truth.any():
         found["U-Net with labels"] = _segmenter(train, settings["segmenter_steps"], seed)
     return found
 
@@ -57,7 +58,11 @@ def _brightest(val: Slices) -> tuple[int, int]:
     """The channel and sign whose intensity finds most on the validation slices."""
 
     def value(channel: int, sign: int) -> float:
-        counts = count(_intensity(val, channel, sign), val.region, val.truth, val.patient)
+        maps = _intensity(val, channel, sign)
+        if not val.truth.any():
+            scores = case_scores(slice_scores(maps, val.region), val.case)
+            return auc(list(scores.values()), Cases.of(val).ill)
+        counts = count(maps, val.region, val.truth, val.patient)
         return float(auprc(counts.ill.sum(0), counts.healthy.sum(0)))
 
     return max(((c, s) for c in range(val.x.shape[1]) for s in (1, -1)), key=lambda one: value(*one))

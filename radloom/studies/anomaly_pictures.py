@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,27 +53,34 @@ def write_volumes(
 
 
 def rows_of_slices(
-    path: Path, slices: Slices, healthy: Float[np.ndarray, "n c h w"], arm: Arm, names: tuple[str, ...]
+    path: Path, slices: Slices, healthy: Float[np.ndarray, "n c h w"], maps: Float[np.ndarray, "n h w"],
+    threshold: float | None, chosen: Sequence[int], names: tuple[str, ...],
 ) -> None:  # fmt: skip
-    """Writes a PNG: a row for each of some patients: input, pseudo-healthy, map, and what is marked over the truth."""
+    """Writes a PNG, a row for each chosen slice: input, pseudo-healthy, map, and what is marked over the truth.
+
+    Without a threshold the last column says whether the case is ill.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    chosen = shown(slices, arm)
     short = [name.partition(".")[2] for name in names]
-    titles = [*short, *(f"{name}, healthy" for name in short), "map", "marked"]
+    titles = [*short, *(f"{name}, healthy" for name in short), "map", "reference" if threshold is None else "marked"]
     figure = Figure(figsize=(1.5 * len(titles), 1.55 * len(chosen) + 0.3), dpi=110)
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(chosen), len(titles), squeeze=False)
     figure.subplots_adjust(0.005, 0.005, 0.995, 1 - 0.25 / (1.55 * len(chosen) + 0.3), 0.02, 0.02)
-    top = float(np.quantile(arm.test[slices.region], 0.999))
+    top = float(np.quantile(maps[slices.region], 0.999))
     for row, number in zip(axes, chosen, strict=True):
         panels = [*slices.x[number], *healthy[number]]
         for axis, image in zip(row, panels, strict=False):
             axis.imshow(_upright(image), cmap="gray", vmin=-1, vmax=1)
-        row[-2].imshow(_upright(arm.test[number]), cmap="inferno", vmin=0, vmax=top)
+        row[-2].imshow(_upright(maps[number]), cmap="inferno", vmin=0, vmax=top)
         row[-1].imshow(_upright(slices.x[number, -1]), cmap="gray", vmin=-1, vmax=1)
-        marked = (arm.test[number] > arm.threshold) & slices.region[number]
+        if threshold is None:
+            row[-1].text(0.04, 0.04, "ill" if slices.ill[number] else "healthy", color="#ff9d2e", fontsize=9,
+                         transform=row[-1].transAxes)  # fmt: skip
+            continue
+        marked = (maps[number] > threshold) & slices.region[number]
         for mask, colour in ((marked, "#ff9d2e"), (slices.truth[number], "#38a3ff")):
             if mask.any():
                 row[-1].contour(_upright(mask.astype(float)), levels=[0.5], colors=[colour], linewidths=1.1)

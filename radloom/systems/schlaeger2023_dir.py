@@ -51,7 +51,9 @@ SYSTEM = System(
         venue="Investigative Radiology 58:320-326",
         year=2023,
     ),
-    task=Task(target=("image.dir",), inputs=("image.t1", "image.flair")),
+    task=Task(
+        target=("image.dir",), inputs=("image.t1", "image.flair"), optional=("image.t1", "image.flair")
+    ),
     sizes={
         ("tiny", 2): Size(
             residual, {"channels": (8, 16), **_LIGHT}, Training(12, 2, (32, 32), learning_rate=1e-3), _STUDY

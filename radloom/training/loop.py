@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,8 +55,16 @@ class Examples:
             cut = flipped(self.view.cut(self.store, chosen, rng), self.training.flip, rng)
             if isinstance(self.task, Task) and self.task.pairing == "unpaired":
                 cut = self._with_other_targets(cut, chosen[0], rng)
-            cuts.append(with_other_contrast(cut, len(cut) - len(self.task.target) - 1, self.training.jitter, rng))
+            if self.training.jitter:
+                cut = with_other_contrast(cut, self._in_hu, len(self.task.target), self.training.jitter, rng)
+            cuts.append(cut)
         return self.task.examples(np.stack(cuts))
+
+    @cached_property
+    def _in_hu(self) -> tuple[bool, ...]:
+        """Of each input, then of each target, whether it is in HU."""
+        scales = self.store.scales(self.positions[0][0])
+        return tuple(key in scales and scales[key]["unit"] == "HU" for key in self.task.keys)
 
     def _with_other_targets(self, cut: np.ndarray, case: str, rng: np.random.Generator) -> np.ndarray:
         """The cut with the targets of a slice or cube of another case, where there is one."""

@@ -22,7 +22,8 @@ def slices(patients: int = 12, each: int = 3, seed: int = 0, well: int = 4) -> S
     region = np.zeros_like(truth)
     region[:, 1:-1, 1:-1] = True
     names = tuple(f"p{i // each}" for i in range(n))
-    return Slices(np.zeros((n, 1, 16, 16), np.float32), region, truth, names, np.arange(n) % each, names)
+    x = np.zeros((n, 1, 16, 16), np.float32)
+    return Slices(x, region, truth, names, np.arange(n) % each, names, truth.any(axis=(1, 2)))
 
 
 def maps(of: Slices, effect: float, seed: int = 1) -> np.ndarray:

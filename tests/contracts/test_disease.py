@@ -21,7 +21,8 @@ from radloom.io import read
 from radloom.models.healing import Heals
 from radloom.phantom import write_cohort
 from radloom.random import torch_stream
-from radloom.studies.anomaly import mask_of, needs
+from radloom.studies.anomaly import needs
+from radloom.studies.disease import Disease, disease_of
 from radloom.synthesis import Synthesis
 from radloom.systems import load, names
 
@@ -74,7 +75,7 @@ def test_what_is_left_out_and_what_is_told_survives_the_record(cohort):
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"without": "image.t1"}, '"image.t1" is no column'), ({"without": "mask.a,mask.b"}, "names 2 masks"),
+    [({"without": "image.t1"}, '"image.t1" is no column'), ({"without": "mask.a,mask.b"}, "names 2 columns"),
      ({"condition": "image.t1"}, '"image.t1" is no column')],
 )  # fmt: skip
 def test_columns_that_cannot_be_set_are_one_clear_line(change, message):
@@ -105,7 +106,7 @@ def test_every_system_of_the_study_builds_a_model_that_heals(name):
         assert (one.map >= 0).all()
         assert one.healthy.abs().max() <= 1
     torch.testing.assert_close(found[0].map, found[1].map, rtol=0, atol=0)
-    assert mask_of(recipe, Cohort(pd.DataFrame(columns=["case"]), Path())) == MASK
+    assert disease_of(recipe, Cohort(pd.DataFrame(columns=["case"]), Path())) == Disease(MASK)
 
 
 def test_a_cohort_without_masks_or_validation_cases_is_told_what_is_missing(cohort):

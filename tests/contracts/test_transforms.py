@@ -5,13 +5,12 @@ import json
 import numpy as np
 import pytest
 
+from radloom.data.region import background, foreground
 from radloom.data.transforms import (
     PadOrCrop,
     Resample,
     Rescale,
-    background,
     brain_median_scale,
-    foreground,
     resampled_like,
     resampled_to_spacing,
 )
@@ -160,23 +159,6 @@ def test_a_stripped_background_stays_exact_when_resampled():
     assert background(coarse) == -1
 
 
-@pytest.mark.parametrize("nothing", [0.0, -1.0, 40.0])
-def test_the_foreground_of_a_stripped_head_is_every_other_value(nothing):
-    image = blob((24, 24, 12), nothing)
-    np.testing.assert_array_equal(foreground(image), image.voxels != np.float32(nothing))
-
-
-def test_the_foreground_of_a_noisy_head_is_the_head_with_its_hole_and_without_the_speck():
-    rng = np.random.default_rng(1)
-    axes = np.stack(np.meshgrid(*(np.linspace(-1, 1, n) for n in (40, 40, 16)), indexing="ij"))
-    head = (axes[:2] ** 2).sum(0) < 0.5
-    voxels = np.where(head, 100.0, 0.0) + np.abs(rng.normal(0, 4, head.shape))
-    voxels[18:22, 18:22] = 2.0  # a ventricle through all slices
-    voxels[1:3, 1:3, 1:3] = 120.0
-    found = foreground(Image(voxels.astype(np.float32), np.eye(4)))
-    assert np.sum(found != head) < 10
-
-
 def test_the_median_of_the_brain_becomes_one_and_the_background_zero_whatever_the_carrier_did():
     plain = blob((24, 24, 12))
     moved = plain.with_voxels(plain.voxels * 3 - 1)
@@ -201,10 +183,3 @@ def test_a_lesion_hardly_moves_the_scale():
 def test_a_constant_image_cannot_be_scaled(value):
     with pytest.raises(RadloomError, match="no foreground"):
         brain_median_scale(Image(np.full((4, 4, 4), value, np.float32), np.eye(4)))
-
-
-def test_an_image_with_nan_is_refused():
-    voxels = np.ones((4, 4, 4), np.float32)
-    voxels[1, 1, 1] = np.nan
-    with pytest.raises(RadloomError, match="NaN"):
-        foreground(Image(voxels, np.eye(4)))

@@ -42,10 +42,19 @@ def test_a_rehearsal_writes_the_table_the_json_and_the_sheets(out: Path) -> None
     assert (out / "families" / "brain.kingma2014_vae.png").read_bytes().startswith(b"\x89PNG")
     page = (out / "docs" / "families.md").read_text()
     assert "kingma2014_vae" in page
+    assert "](../families/brain.png)" in page
+    assert (out / "families" / "brain.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_finished_row_is_not_run_again(out: Path) -> None:
     assert "families: brain" not in run(out)
+
+
+def test_what_people_wrote_of_the_samples_stays_when_the_page_is_written_again(out: Path) -> None:
+    page = out / "docs" / "families.md"
+    page.write_text(page.read_text().replace("## How to read", "## What we saw\n\nHeads.\n\n## How to read"))
+    run(out)
+    assert page.read_text().count("## What we saw\n\nHeads.\n\n## How to read") == 1
 
 
 def row(fd: tuple[float, float], seconds: float) -> dict[str, object]:
@@ -66,10 +75,11 @@ def test_the_advice_names_who_beats_the_gaussian_and_who_does_not(monkeypatch: p
     families_page = import_module("families_page")
     rows = {"t.near": row((1.0, 2.0), 3.0), "t.quick": row((2.0, 3.0), 1.0), "t.far": row((5.0, 7.0), 0.1)}
     about = {"tasks": {"t": "Title"}, "seconds": 1, "count": 2}
-    text = families_page.explanation(about, rows, {})
+    text = families_page.explanation(about, rows, {"t": "t.png"}, ["## What we saw", "", "Written."])
     assert "Nearest to real images: **near**, Frechet distance 1.50 and 1.50 against 5.00 and 5.00" in text
     assert "Quickest to draw among those that beat the Gaussian in both spaces: **quick**" in text
     assert "Do not beat the Gaussian in both spaces at this budget: far." in text
-    lost = families_page.explanation(about, {"t.far": rows["t.far"]}, {})
+    assert "Written." in text
+    lost = families_page.explanation(about, {"t.far": rows["t.far"]}, {}, [])
     assert "No system beats a Gaussian" in lost
     sys.modules.pop("families_page")

@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from radloom import pipeline
+from radloom.data.cohort import Cohort
+from radloom.errors import RadloomError
 from radloom.files import read_json
+from radloom.io import read
 from radloom.phantom import write_cohort
 from radloom.sampling import draw
 from radloom.starting import Order, started
@@ -54,3 +58,26 @@ def test_a_study_runs_on_a_trained_system_and_writes_what_the_report_shows(
     assert "model" in set(rows["arm"]) | {"model" if name == "register" else ""}
     for figure in found["figures"]:
         assert (folder.path / figure["file"]).stat().st_size > 5000
+
+
+def test_a_system_for_any_set_of_inputs_draws_for_patients_who_lack_one(
+    cohorts: dict[str, Path], tmp_path: Path
+) -> None:
+    data = cohorts["visits of MS"]
+    folder, recipe = started(Order("schlaeger2023_dir", data, tmp_path / "run", "tiny", 2, 0, {"steps": "2"}))
+    fabric = hardware.launched_fabric()
+    train(recipe, folder, fabric, seed=0)
+    table = pd.read_csv(data / "cohort.csv", dtype=str).drop(columns=["image.t1", "image.dir"])[:2]
+    table["case"], table["patient"], table["split"] = ["new-a", "new-b"], ["new-a", "new-b"], ""
+    table["image.flair"] = [str(data / path) for path in table["image.flair"]]
+    keep = ["case", "patient", "site", "vendor", "split", "image.flair"]
+    (tmp_path / "others").mkdir()
+    table[keep].to_csv(tmp_path / "others" / "cohort.csv", index=False)
+    assert pipeline.drawn(folder, recipe, fabric, data=tmp_path / "others") == ["new-a", "new-b"]
+    sidecar = read_json(folder.path / "samples" / "new-a.draw0.image.dir.json")
+    assert sidecar["condition"] == ["image.flair"]
+    assert np.isfinite(read(folder.path / "samples" / "new-a.draw0.image.dir.nii.gz").voxels).all()
+    table.loc[table["case"] == "new-b", "image.flair"] = ""
+    table[keep].to_csv(tmp_path / "others" / "cohort.csv", index=False)
+    with pytest.raises(RadloomError, match=r"case new-b has none of image\.flair, image\.t1"):
+        recipe.system.task.read(Cohort.read(tmp_path / "others"), "new-b")
