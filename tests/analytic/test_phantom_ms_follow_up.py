@@ -114,7 +114,9 @@ def test_each_place_is_where_its_name_says() -> None:
     found: dict[str, list[tuple[float, ...]]] = {}
     for one in (one for each in patients for one in each):
         at = tuple(np.rint((one.centre - grid.origin_mm) / grid.spacing_mm).astype(int))
-        found.setdefault(one.place, []).append((grey[at], white[at], anatomy.ventricle_mm[at], float(one.centre[2])))
+        found.setdefault(one.place, []).append(
+            tuple(map(float, (grey[at], white[at], anatomy.ventricle_mm[at], one.centre[2])))
+        )
     means = {place: np.mean(values, axis=0) for place, values in found.items()}
     assert means["cortical"][0] > 0.6
     assert means["periventricular"][2] < 6
