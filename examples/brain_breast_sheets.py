@@ -17,11 +17,12 @@ from radloom.types import Case, Image
 BREAST = (-350.0, 250.0)  # HU
 CONTRASTS = ("t1", "t1c", "t2", "flair", "t2s", "dwi", "adc", "asl")
 CONTRAST_ROWS = (("tumour", 4), ("metastases", 2), ("metastases", 4), ("ms", 0))
+FOLLOWED = (0, 3, 4, 5)
 MASKS = ("mask.metastasis", "mask.tumour", "mask.lesion", "mask.mass")
 
 
 def main() -> None:
-    """Writes brain-contrasts.png, brain-idh.png, brain-response.png and breast-cbct.png."""
+    """Writes brain-contrasts.png, brain-idh.png, brain-response.png, brain-ms-follow-up.png and breast-cbct.png."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=HERE.parent / "docs" / "images" / "cohorts", help="folder")
     out = parser.parse_args().out
@@ -32,6 +33,7 @@ def main() -> None:
     draw([[idh_panel(case, contrast) for case in graded[::2]] for contrast in ("t1c", "flair")], out / "brain-idh.png")
     courses = [made("brain", "response", index, ("t1c",)) for index in range(8)]
     draw([visit_row(cases) for cases in courses if len(cases) == 4][:3], out / "brain-response.png")
+    draw([follow_up_row(index) for index in FOLLOWED], out / "brain-ms-follow-up.png")
     draw([breast_row(index) for index in (1, 4, 5, 0)], out / "breast-cbct.png")
 
 
@@ -62,6 +64,20 @@ def visit_row(cases: Sequence[Case]) -> list[Panel]:
     titles = [f"month {case.labels['time.months']:.0f}, {case.labels['label.enhancing_cm3']:.1f} cm3" for case in cases]
     titles[0] = f"{titles[0]}; {fate}"
     return [panel(title, case.images["image.t1c"], level(cases[-1])) for title, case in zip(titles, cases, strict=True)]
+
+
+def follow_up_row(index: int) -> list[Panel]:
+    """FLAIR and DIR at both visits around the new lesions, in the slice with most of them, and where they are."""
+    first, second = made("brain", "ms-follow-up", index, ("flair", "dir"))
+    new = second.images["mask.new"].voxels > 0
+    cut = int(np.argmax(new.sum((0, 1))))
+    row = [panel(f"{key}, month {case.labels['time.months']:.0f}", case.images[f"image.{key}"], cut)
+           for key in ("flair", "dir") for case in (first, second)]  # fmt: skip
+    shown = 0.7 * (display_slice(new, 2, cut) > 0) + 0.3 * (display_slice(second.images["mask.lesion"].voxels, 2, cut))
+    row.append(("new white, old grey", shown, (0.0, 1.0), row[0][3]))
+    down, across = (int(np.clip(at - 20, 0, 56)) for at in np.argwhere(shown > 0.5).mean(0))
+    near = (slice(down, down + 40), slice(across, across + 40))
+    return [(title, picture[near], window, aspect) for title, picture, window, aspect in row]
 
 
 def breast_row(index: int) -> list[Panel]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -89,6 +89,14 @@ def draw_emergency(*, rng: np.random.Generator) -> Emergency:
     fracture = kind == "fracture" or (kind == "epidural" and rng.random() < 0.75) or (
         kind == "subdural" and rng.random() < 0.2)  # fmt: skip
     return Emergency(kind, side, (float(centre[0]), centre[1], float(centre[2])), size, hu, fracture, hidden)
+
+
+def draw_normal(*, rng: np.random.Generator) -> Emergency:
+    """A patient without any finding."""
+    return replace(draw_emergency(rng=rng), kind="normal", fracture=False, hidden=False)
+
+
+DRAWS = {"emergency": draw_emergency, "normal": draw_normal}  # by variant of the cohort
 
 
 def push_of(ill: Emergency) -> tuple[np.ndarray, float, float]:

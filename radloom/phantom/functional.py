@@ -22,9 +22,9 @@ GRADIENT_ECHO: dict[Field, tuple[float, float, float]] = {"1.5T": (750.0, 26.0, 
 BLEED_PER_MS = 0.08  # added relaxation rate of old blood inside a tumour [ours]
 # Apparent diffusion coefficient, 1e-3 mm^2/s, and blood flow, mL/100 g/min, of each tissue [ours, usual values].
 DIFFUSION = {"grey": 0.82, "white": 0.72, "csf": 3.0, "blood": 1.6, "core": 1.15, "necrosis": 1.9, "mismatch core": 1.7,
-             "oedema": 1.35, "rim": 0.98, "lesion": 1.15}  # fmt: skip
+             "oedema": 1.35, "rim": 0.98, "lesion": 1.15, "plaque": 1.0, "cortical plaque": 0.95}  # fmt: skip
 FLOW = {"grey": 58.0, "white": 22.0, "csf": 0.0, "blood": 30.0, "core": 24.0, "necrosis": 5.0, "mismatch core": 18.0,
-        "oedema": 15.0, "rim": 60.0, "lesion": 17.0}  # fmt: skip
+        "oedema": 15.0, "rim": 60.0, "lesion": 17.0, "plaque": 17.0, "cortical plaque": 45.0}  # fmt: skip
 TUMOUR = ("core", "mismatch core", "rim")
 B_VALUE = 1.0  # ms/um^2: 1000 s/mm^2
 ECHO_PLANAR: dict[Field, tuple[float, float]] = {"1.5T": (6000.0, 95.0), "3T": (6000.0, 75.0)}  # TR, TE

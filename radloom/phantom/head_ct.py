@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from radloom.phantom.acquisition import log_bias
 from radloom.phantom.anatomy import Anatomy, Atlas, new_subject
-from radloom.phantom.emergencies import Emergency, draw_emergency, push_of
+from radloom.phantom.emergencies import DRAWS, Emergency, push_of
 from radloom.phantom.emergencies import injure as injured
 from radloom.phantom.fields import smooth_field
 from radloom.phantom.head import Head, cover, whole_head_grid
@@ -35,14 +35,27 @@ SITES = (("north", "A", 2.6, 0.55), ("east", "B", 3.4, 0.45), ("south", "C", 3.0
 IMAGES = ("ct", "t1c")
 
 
-def subject(atlas: Atlas, index: int, *, seed: int, shape: tuple[int, int, int], images: Sequence[str]) -> Case:
-    """The examination of subject `index`, a pure function of seed, index and shape."""
+def subject(
+    atlas: Atlas,
+    index: int,
+    *,
+    seed: int,
+    shape: tuple[int, int, int],
+    images: Sequence[str],
+    variant: str = "emergency",
+) -> Case:
+    """The examination of subject `index`, a pure function of seed, index, shape and variant.
+
+    The people of "normal" are others than those of "emergency", so that one may train on the first and test on the
+    second.
+    """
+    own = () if variant == "emergency" else (variant,)
 
     def stream(name: str) -> np.random.Generator:
-        return numpy_stream(seed, "brain-ct", index, name)
+        return numpy_stream(seed, "brain-ct", *own, index, name)
 
     grid = whole_head_grid(shape)
-    ill = draw_emergency(rng=stream("emergency"))
+    ill = DRAWS[variant](rng=stream("emergency"))
     anatomy = new_subject(atlas, grid, push=push_of(ill), rng=stream("anatomy"))
     head = cover(anatomy.brain, grid, rng=stream("head"))
     anatomy = replace(anatomy, fractions=with_clefts(anatomy, head))
@@ -56,7 +69,7 @@ def subject(atlas: Atlas, index: int, *, seed: int, shape: tuple[int, int, int],
         found["image.t1c"] = Image(enhanced_t1(anatomy, head, wounds, stream), grid.affine)
     found |= {key: Image(mask, grid.affine, kind="label") for key, mask in masks.items()}
     found["mask.brain"] = Image(anatomy.brain.astype(np.uint8), grid.affine, kind="label")
-    name = f"sub-{index:04d}"
+    name = f"{variant if own else 'sub'}-{index:04d}"
     labels = ill.labels | worklist(index, ill, seed=seed)
     return Case(name, name, found, labels, {"text.report": ill.report}, site=site, vendor=vendor)
 

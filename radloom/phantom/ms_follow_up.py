@@ -1,4 +1,4 @@
-"""Two examinations of one brain with MS-like lesions: what is new at the second is known; no single examination."""
+"""Two examinations of one brain with MS plaques: what is new at the second is known; no single examination."""
 
 from __future__ import annotations
 
@@ -6,85 +6,94 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy import ndimage
 
 from radloom.phantom.acquisition import scan
-from radloom.phantom.anatomy import Anatomy, Atlas, head_grid, new_subject
-from radloom.phantom.brain import as_images, subject
-from radloom.phantom.disease import Disease, Part, draw_tumour, grow_lesions, ovoid
+from radloom.phantom.anatomy import Atlas, head_grid, new_subject
+from radloom.phantom.brain import as_images
+from radloom.phantom.disease import draw_tumour
+from radloom.phantom.fields import Grid
+from radloom.phantom.ms_plaques import Plaque, Seen, draw_plaques, painted
 from radloom.phantom.scanners import SCANNERS
 from radloom.random import numpy_stream
-from radloom.types import Case, Image
+from radloom.types import Case
 
-MOST_NEW = 6
-SAME = (
-    "site",
-    "tumour",
-    "anatomy",
-    "disease",
-    "spread",
-    "texture",
-    "physiology.diffusion",
-    "physiology.perfusion",
-)  # what a year does not change
+TURN_DEG, SHIFT_MM = 0.03, 0.03  # what registration leaves: standard deviation about and along each axis [ours]
+# What a year does not change: the person, and the protocol's inversion times.
+SAME = ("site", "anatomy", "spread", "tuning", "texture", "physiology.diffusion", "physiology.perfusion")
+NO_GROWTH = (np.zeros(3), 20.0, 0.0)  # no mass presses the brain away
 
 
 def two_examinations(
     atlas: Atlas, index: int, *, seed: int, shape: tuple[int, int, int], contrasts: Sequence[str]
 ) -> list[Case]:
-    """Both examinations of subject `index` on one grid; the first is the subject of the variant "ms".
+    """Both examinations of subject `index`, of one scanner; at the second the head lies a little otherwise.
 
-    mask.new numbers the new lesions of the second examination; mask.lesion holds old and new ones.
+    mask.number numbers the lesions, alike in both; text.lesions tells the place, the volume in mm3 and whether it is
+    new of each; mask.new holds the numbers of the new ones, mask.lesion is 1 in old and new.
     """
-
-    def stream(name: str) -> np.random.Generator:
-        return numpy_stream(seed, "brain", index, *(() if name in SAME else ("ses-2",)), name)
-
-    first = subject(atlas, index, seed=seed, shape=shape, contrasts=contrasts, disease="ms")
-    scanner = SCANNERS[stream("site").integers(len(SCANNERS))]
-    tumour = draw_tumour(atlas, rng=stream("tumour"))  # where the slab lies in the first examination
-    grid = head_grid(shape, centre_z_mm=tumour.centre[2])
-    push = (np.array(tumour.centre), 1.6 * tumour.radius, 0.0)
-    anatomy = new_subject(atlas, grid, push=push, rng=stream("anatomy"))
-    old = grow_lesions(anatomy, rng=stream("disease"))
-    later, new = with_new_lesions(old, anatomy, rng=stream("new"))
-    volumes = scan(anatomy, later, scanner, contrasts, stream=stream)
-    masks = {"mask.brain": anatomy.brain, "mask.lesion": np.asarray(later.mask), "mask.new": new}
-    images = as_images(volumes, masks, grid)
-    months = round(float(stream("months").uniform(6, 24)), 1)
-    labels = {**later.labels, "label.new_lesions": int(new.max()), "time.months": months}
-    nothing = Image(np.zeros_like(new), grid.affine, kind="label")
+    centre = draw_tumour(atlas, rng=numpy_stream(seed, "brain", index, "tumour")).centre  # where a slab is planned
+    first = head_grid(shape, centre_z_mm=centre[2])
+    anatomy = new_subject(atlas, first, push=NO_GROWTH, rng=numpy_stream(seed, "brain", index, "anatomy"))
+    plaques = draw_plaques(anatomy, rng=numpy_stream(seed, "brain", index, "plaques"))
+    rng = numpy_stream(seed, "brain", index, "ses-2", "pose")
+    pose, turned, shifted = moved_head(centre, rng=rng)
+    months = round(float(numpy_stream(seed, "brain", index, "ses-2", "months").uniform(6, 24)), 1)
+    old = [one for one in plaques if not one.new]
+    later = [one if one.new else replace(one, active=False) for one in plaques]  # agent has left the old ones
+    still = {"time.months": 0.0, "label.turn_deg": 0.0, "label.shift_mm": 0.0}
+    after = {"time.months": months, "label.turn_deg": turned, "label.shift_mm": shifted}
     return [
-        replace(first, id=f"{first.id}_ses-1", images={**first.images, "mask.new": nothing},
-                labels={**first.labels, "label.new_lesions": 0, "time.months": 0.0}),
-        replace(first, id=f"{first.id}_ses-2", images=images, labels=labels),
-    ]  # fmt: skip
+        _visit(atlas, index, 1, first, old, still, seed=seed, contrasts=contrasts),
+        _visit(atlas, index, 2, replace(first, pose=pose), later, after, seed=seed, contrasts=contrasts),
+    ]
 
 
-def with_new_lesions(old: Disease, anatomy: Anatomy, *, rng: np.random.Generator) -> tuple[Disease, np.ndarray]:
-    """(the disease later, the numbered new lesions): up to MOST_NEW, apart from the old ones, half of them active.
+def moved_head(centre: Sequence[float], *, rng: np.random.Generator) -> tuple[np.ndarray, float, float]:
+    """(the pose (4, 4), scanner -> head mm; the turn about the centre, degrees; the shift, mm)."""
+    axis = np.clip(rng.normal(0, TURN_DEG, 3), -2 * TURN_DEG, 2 * TURN_DEG)
+    shift = np.clip(rng.normal(0, SHIFT_MM, 3), -2 * SHIFT_MM, 2 * SHIFT_MM)
+    angle = np.deg2rad(np.linalg.norm(axis))
+    x, y, z = axis / max(float(np.linalg.norm(axis)), 1e-9)
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    turn = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross  # Rodrigues
+    pose = np.eye(4)
+    pose[:3, :3], pose[:3, 3] = turn, np.array(centre) - turn @ np.array(centre) + shift
+    return pose, round(float(np.rad2deg(angle)), 3), round(float(np.linalg.norm(shift)), 3)
 
-    A lesion that was active before is so no longer: agent leaves the old parts.
-    """
-    grid, white = anatomy.grid, anatomy.fractions[1]
-    mask = np.zeros(grid.shape, bool) if old.mask is None else old.mask > 0
-    apart_mm = np.asarray(ndimage.distance_transform_edt(~mask, sampling=grid.spacing_mm)) if mask.any() else np.inf
-    weight = (white * (np.exp(-anatomy.ventricle_mm / 12.0) + 0.02) * anatomy.brain * (apart_mm > 7.0)).ravel()
-    field, active = np.zeros(grid.shape), np.zeros(grid.shape)
-    wanted = int(rng.integers(0, MOST_NEW + 1))
-    if weight.sum() > 0:
-        for place in rng.choice(weight.size, wanted, p=weight / weight.sum()):
-            at = np.unravel_index(place, grid.shape)
-            centre = [float(axis[i]) for axis, i in zip(grid.axes_mm(), at, strict=True)]
-            one = ovoid(grid.axes_mm(), centre, rng=rng)
-            field = np.maximum(field, one)
-            if rng.random() < 0.5:
-                active = np.maximum(active, one)
-    taken = sum((part.fraction for part in old.parts), np.zeros(grid.shape))
-    field = field * anatomy.brain * np.clip(1.3 * white + 0.2, 0, 1) * (1 - anatomy.fractions[2]) * (1 - taken)
-    active = np.minimum(active, field)
-    quiet = [replace(part, agent=0.005) for part in old.parts]
-    parts = (*quiet, Part(field - active, "lesion", 0.005), Part(active, "lesion", 0.2))
-    new = np.asarray(ndimage.label((field > 0.4) & ~mask)[0]).astype(np.uint8)  # pyright: ignore[reportIndexIssue]
-    whole = (mask | (new > 0)).astype(np.uint8)
-    return Disease(parts, whole, {"label.enhancing": int((active > 0.4).any())}), new
+
+def _visit(
+    atlas: Atlas,
+    index: int,
+    session: int,
+    grid: Grid,
+    plaques: Sequence[Plaque],
+    labels: dict[str, float],
+    *,
+    seed: int,
+    contrasts: Sequence[str],
+) -> Case:
+    def stream(name: str) -> np.random.Generator:
+        return numpy_stream(seed, "brain", index, *(() if name in SAME or session == 1 else ("ses-2",)), name)
+
+    scanner = SCANNERS[stream("site").integers(len(SCANNERS))]
+    anatomy = new_subject(atlas, grid, push=NO_GROWTH, rng=stream("anatomy"))
+    seen = painted(plaques, anatomy)
+    new = np.isin(seen.numbers, [one.number for one in plaques if one.new]) * seen.numbers
+    volumes = scan(anatomy, seen.disease, scanner, contrasts, stream=stream)
+    masks = {"mask.brain": anatomy.brain, "mask.lesion": seen.numbers > 0, "mask.number": seen.numbers, "mask.new": new}
+    patient = f"sub-{index:04d}"
+    told = {**seen.disease.labels, "label.lesions": len(seen.volumes), "label.new_lesions": len(np.unique(new)) - 1}
+    text = {"text.lesions": lesion_text(plaques, seen)}
+    images = as_images(volumes, masks, grid)
+    return Case(
+        f"{patient}_ses-{session}", patient, images, {**told, **labels}, text, scanner.site, scanner.vendor
+    )  # fmt: skip
+
+
+def lesion_text(plaques: Sequence[Plaque], seen: Seen) -> str:
+    """`number:place,volume,old` or `new` of each lesion in the examination, volumes in mm3, separated by blanks."""
+    return " ".join(
+        f"{one.number}:{one.place},{seen.volumes[one.number]:.1f},{'new' if one.new else 'old'}"
+        for one in plaques
+        if one.number in seen.volumes
+    )

@@ -38,6 +38,8 @@ TISSUES: dict[Field, dict[str, Tissue]] = {
         "oedema": Tissue(0.87, 1050.0, 108.0, OURS),
         "rim": Tissue(0.86, 1050.0, 115.0, OURS),
         "lesion": Tissue(0.80, 900.0, 130.0, OURS),
+        "plaque": Tissue(0.82, 870.0, 108.0, OURS),
+        "cortical plaque": Tissue(0.89, 1250.0, 95.0, OURS),
     },
     "3T": {
         "csf": Tissue(1.00, 4000.0, 1700.0, MRPRO),
@@ -50,6 +52,8 @@ TISSUES: dict[Field, dict[str, Tissue]] = {
         "oedema": Tissue(0.84, 1550.0, 115.0, OURS),
         "rim": Tissue(0.82, 1450.0, 110.0, OURS),
         "lesion": Tissue(0.85, 1400.0, 125.0, OURS),
+        "plaque": Tissue(0.82, 1400.0, 120.0, OURS),
+        "cortical plaque": Tissue(0.87, 1800.0, 118.0, OURS),
     },
 }
 

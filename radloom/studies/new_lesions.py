@@ -82,7 +82,7 @@ def run(recipe: Recipe, folder: RunFolder, cohort: Cohort) -> dict[str, Any]:
     }  # fmt: skip
     cases = pd.DataFrame([row for visit in tested for row in _counted(visit, thresholds, least)])
     study = {"name": "new_lesions", "question": QUESTION, **findings(cases, len(tuned))}
-    shown = max(tested, key=lambda visit: int(visit.new.max()))
+    shown = max(tested, key=lambda visit: len(np.unique(visit.new)))
     path, name = figure_path(folder, "subtraction.png")
     _picture(path, shown, thresholds)
     note = (

@@ -199,3 +199,16 @@ def test_skull_and_brain_agree_with_the_average_head_of_the_shared_data() -> Non
     soft = average[(average > 15) & (average < 55)]
     ours = np.concatenate([c.images["image.ct"].voxels[c.images["mask.brain"].voxels > 0] for c in heads()])
     assert np.median(ours[(ours > 15) & (ours < 55)]) == pytest.approx(np.median(soft), abs=5)
+
+
+def test_normal_heads_have_no_finding_and_are_other_people_than_the_emergencies() -> None:
+    atlas = load_atlas()
+    asked = {"seed": 2, "shape": (48, 48, 8), "images": ("ct",)}
+    normal = [head_ct.subject(atlas, i, variant="normal", **asked) for i in range(3)]
+    assert {case.labels["label.finding"] for case in normal} == {"normal"}
+    assert not any(case.labels["label.emergency"] or case.labels["label.hidden"] for case in normal)
+    for case in normal:
+        assert not any(case.images[f"mask.{one}"].voxels.any() for one in ("haemorrhage", "infarct", "fracture"))
+    other = head_ct.subject(atlas, 0, **asked)
+    assert other.patient != normal[0].patient
+    assert not np.array_equal(other.images["mask.brain"].voxels, normal[0].images["mask.brain"].voxels)

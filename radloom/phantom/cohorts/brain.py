@@ -36,7 +36,10 @@ SIMULATION = Simulation(
     begin=begin,
     labels={
         "label.idh": "1 mutant, 0 wild type",
-        "label.new_lesions": "new lesions since the first examination, as many as mask.new numbers (ms-follow-up)",
+        "label.lesions": "lesions in the examination; mask.number numbers them, alike at both visits (ms-follow-up)",
+        "label.new_lesions": "new lesions since the first examination; mask.new holds their numbers (ms-follow-up)",
+        "text.lesions": "number:place,mm3,old or new of each lesion (ms-follow-up)",
+        "label.shift_mm": "shift of the head that registration left; label.turn_deg: its turn (ms-follow-up)",
         "time.months": "months since the first examination (ms-follow-up, response)",
         "label.metastases": "how many; mask.metastasis numbers them, mask.box holds their rough boxes (metastases)",
         "label.largest_mm": "diameter of the largest metastasis, 0 without one",

@@ -1,4 +1,6 @@
-"""Heads from the emergency department: CT in HU with bleeding, infarct or fracture, a paired T1c, and a worklist."""
+"""Heads from the emergency department, CT in HU with findings, a paired T1c and a worklist; or normal heads alone."""
+
+from typing import Any
 
 from radloom.phantom.anatomy import load_atlas
 from radloom.phantom.head import whole_head_grid
@@ -10,15 +12,17 @@ def begin(request: Request) -> MakeSubject:
     """The function that makes subject i."""
     whole_head_grid(request.shape)  # refuses an impossible shape before the work
     atlas = load_atlas()
-    return lambda index: [subject(atlas, index, seed=request.seed, shape=request.shape, images=request.images)]
+    asked: dict[str, Any] = {"seed": request.seed, "shape": request.shape, "images": request.images}
+    return lambda index: [subject(atlas, index, variant=request.variant, **asked)]
 
 
 SIMULATION = Simulation(
     name="brain-ct",
-    shows="head CT in HU with haemorrhage, infarct, fracture and mass effect; the same heads on T1c; a worklist",
+    shows="head CT in HU with haemorrhage, infarct, fracture and mass effect; the same heads on T1c; a "
+    "worklist; or normal heads alone",
     shape=(128, 128, 24),
     small=(32, 32, 6),
-    variants=("emergency",),
+    variants=("emergency", "normal"),
     images=IMAGES,
     usual=IMAGES,
     begin=begin,
