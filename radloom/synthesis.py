@@ -107,7 +107,7 @@ class Synthesis:
     def _check_without(self, training: Cohort) -> None:
         column, _, value = self.without.partition("=")
         training.require([column])
-        if value and (training.table[column].map(label_text) == value).all():
+        if value and all(label_text(one) == value for one in training.table[column]):
             raise RadloomError(f"all training cases have {column} {value}", expected="cases to learn from")
 
     def read(self, cohort: Cohort, case: str) -> Prepared:

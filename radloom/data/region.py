@@ -78,7 +78,7 @@ def _pockets(
     """Holes of a slice that only this side of the field of view opens, of less than 1/20 of the slice: cut bone."""
     ends = [(0, 0)] * 3
     ends[axis] = (1, 0) if side == 0 else (0, 1)
-    closed = ndimage.binary_fill_holes(np.pad(body, ends, constant_values=True), structure=plane)
+    closed = np.asarray(ndimage.binary_fill_holes(np.pad(body, ends, constant_values=True), structure=plane))
     holes = np.delete(closed, side, axis) & ~body
     return holes & (holes.mean(axis=(0, 1)) < _POCKET)
 

@@ -38,7 +38,8 @@ def scored(
     """The arm of a map: its peak or its mean over a slice, whichever tells validation cases apart better."""
     truth = Cases.of(val).ill
     best = max(_SCORES, key=lambda how: auc(_by_case(_SCORES[how], on_val, val), truth))
-    return CaseArm(name, best, *(_by_case(_SCORES[best], m, s) for m, s in ((on_val, val), (on_test, test))), seconds)
+    of = _SCORES[best]
+    return CaseArm(name, best, _by_case(of, on_val, val), _by_case(of, on_test, test), seconds)
 
 
 def classifier_arm(train: Slices, val: Slices, test: Slices, steps: int, seed: int) -> CaseArm:
