@@ -111,13 +111,14 @@ class StyleHealing(Model):
 
     def after_step(self) -> None:
         """The stage's own: the generator's average, or the sums over the encoder's styles."""
-        if int(self.finished) < self.first:
+        done = int(self.finished)
+        if done < self.first:
             self.gan.after_step()
-            done = int(self.finished)
-            keep = min(self.ema, (1 + done) / (10 + done))
+            ours: list[Tensor] = list(self.mean.parameters())
+            theirs: list[Tensor] = list(self.gan.generator.parameters())
             with torch.no_grad():
-                torch._foreach_lerp_(list(self.mean.parameters()), list(self.gan.generator.parameters()), 1 - keep)
-        elif self._codes is not None:
+                torch._foreach_lerp_(ours, theirs, 1 - min(self.ema, (1 + done) / (10 + done)))
+        if self._codes is not None:
             v = unbent(self._codes)
             self.count += len(v)
             self.total += v.sum(0)
@@ -142,10 +143,11 @@ class StyleHealing(Model):
         known = Whitening.of(self.count, self.total, self.products)
         with torch.no_grad():
             start = known.whitened(self.encoder(seen))
-        tally, styles, first = begun(x), known.styles(start), seen
-        for styles, first in style_steps(synthesis, seen, known, start, steps=search.style_steps,
+        tally, found = begun(x), (known.styles(start), seen)
+        for found in style_steps(synthesis, seen, known, start, steps=search.style_steps,
                                          highest=search.style_rate):  # fmt: skip
-            tally = self._voted(tally, shown, first, brain)
+            tally = self._voted(tally, shown, found[1], brain)
+        styles, first = found
         y = first
 
         def target() -> Tensor:  # what is suspect is not to be painted back by noise
@@ -196,7 +198,7 @@ class StyleHealing(Model):
 
 
 def _erased(x: Tensor, chance: float, rng: torch.Generator) -> Tensor:
-    """x with a rectangle of a tenth to a half of each axis at -1, in each item with this chance (Zhong et al. 2020)."""
+    """The image with a rectangle of a tenth to a half of each axis at -1, of each item with this chance."""
     draws = torch.rand((len(x), 5), generator=rng, device=x.device)
     inside = draws[:, 0].view(-1, 1, 1, 1) < chance
     for axis in (2, 3):

@@ -27,7 +27,7 @@ class Tally:
 
     @property
     def map(self) -> Float[Tensor, "b 1 h w"]:
-        """votes |difference| / steps, in HU: up to twice the difference."""
+        """The votes times |difference| / steps, in HU: up to twice the difference."""
         return self.votes * self.difference.abs() / max(self.steps, 1)
 
     def scores(self, brain: Bool[Tensor, "b 1 h w"]) -> Float[Tensor, " b"]:
