@@ -65,7 +65,7 @@ def rate(step: int, steps: int, highest: float) -> float:
     """The learning rate: up over the first 5 % of the steps, down by a half cosine over the last quarter.
 
     >>> [round(rate(step, 100, 0.1), 3) for step in (0, 4, 50, 87)]
-    [0.02, 0.1, 0.1, 0.052]
+    [0.02, 0.1, 0.1, 0.053]
     """
     done = step / steps
     up = min(1.0, (step + 1) / max(0.05 * steps, 1))
@@ -95,7 +95,7 @@ def drift(p: Float[Tensor, "b n w"], start: Float[Tensor, "b n w"]) -> Float[Ten
 
 
 def style_steps(
-    synthesis: Synthesis, x: Float[Tensor, "b c h w"], whitening: Whitening, start: Float[Tensor, "b n w"], *,
+    synthesis: Synthesis, x: Float[Tensor, "b c h w"], whitening: Whitening, start: Float[Tensor, "b n k"], *,
     steps: int, highest: float,
 ) -> Iterator[tuple[Tensor, Tensor]]:  # fmt: skip
     """(styles, image) after each of `steps` Adam steps on p that bring the image nearer to x, without noise."""

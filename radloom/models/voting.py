@@ -49,9 +49,6 @@ def voted(
     d = median filter of width x width of (x - reconstructed) brain. A vote where |d| > limit; another where two of the
     slice and its two neighbours have one. The first and the last slice of a batch have one neighbour.
     """
-    if x.shape != reconstructed.shape or x.shape != brain.shape:
-        raise RadloomError(f"{tuple(x.shape)}, {tuple(reconstructed.shape)} and brain {tuple(brain.shape)}",
-                           expected="one shape")  # fmt: skip
     d = median((x - reconstructed) * brain, width) * brain
     flagged = (d.abs() > limit).to(x)
     beside = F.pad(flagged[:, 0].permute(1, 2, 0), (1, 1)).unfold(2, 3, 1).sum(3).permute(2, 0, 1)[:, None]

@@ -46,7 +46,7 @@ _TINY = {"channels": (8, 8), "latent": 8, "width": 8, "depth": 2, "gamma": 1.0, 
 _CPU = {"channels": (64, 64, 48, 32), "latent": 64, "width": 64, "depth": 2, "gamma": 50.0, "every": 8, "target": 0.6,
         "images": 5000, "stem": 2, "gan_steps": 900, "encoder_steps": 600, "known": 200, "average": 0.99,
         "style_steps": 20, "noise_steps": 10, "median": 3, "rim": 1, **_SEARCH}  # fmt: skip # ours
-# the code's, but for encoder_steps, known and rim, which are ours; average: a half-life of 10,000 images in batches of 16
+# the code's, but for encoder_steps, known and rim, which are ours; average: a half-life of 10,000 images, 16 a step
 _PAPER = {"channels": (512, 512, 512, 512, 512, 256, 128, 64), "latent": 512, "width": 512, "depth": 8, "gamma": 10.0,
           "every": 16, "target": 0.6, "images": 500_000, "stem": 1, "gan_steps": 8_000_000,
           "encoder_steps": 1_000_000, "known": 100_000, "average": 0.9989, "style_steps": 100, "noise_steps": 100,
@@ -92,8 +92,8 @@ SYSTEM = System(
         "authors' has one for each slice and its neighbours.",
         "The encoder's images are mirrored and partly erased, not turned. One learning rate serves all players; the "
         "authors' encoder learns ten times faster than its discriminator.",
-        "The inside of the skull comes from bone in the slice, not from a brain extraction; what lies outside has a map "
-        "of 0, and slices of the skull base and the vertex may have none.",
+        "The inside of the skull comes from bone in the slice, not from a brain extraction; what lies outside has a "
+        "map of 0, and slices of the skull base and the vertex may have none.",
         "Styles are searched for without noise, and noise maps from 0. The score of a case is the study's: the mean of "
         "its three most suspect slices, each by the highest hundredth of its map.",
         "At size cpu 20 and 10 steps stand for 100 and 100, a median of 3 pixels of 64 for 19 of 512, and the finest "
