@@ -26,12 +26,12 @@ def built(**changes: str) -> StyleHealing:
     return model
 
 
-def head(count: int = 3) -> tuple[torch.Tensor, Given]:
-    """Slices with a ring of bone around water-like brain."""
+def head(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """HU of slices with a ring of bone around brain, and where the head is."""
     y, x = np.mgrid[:32, :32] - 15.5
     radius = torch.from_numpy(np.hypot(y, x)).float()
     hu = torch.where(radius < 11, 35.0, torch.where(radius < 14, 900.0, -1000.0)).expand(count, 1, 32, 32)
-    return hu.clone(), Given(mask=(radius < 14).expand(count, 1, 32, 32))
+    return hu.clone(), (radius < 14).expand(count, 1, 32, 32)
 
 
 def test_windows_give_back_every_hu_that_the_widest_shows_and_no_other():
@@ -53,15 +53,15 @@ def test_windows_that_cannot_be_joined_are_refused(pairs):
 
 
 def test_the_inside_of_a_skull_with_a_gap_is_found_and_an_open_one_is_not():
-    hu, given = head(2)
+    hu, mask = head(2)
     hu[0, 0, 3, 15] = 30.0  # a suture
     hu[1, 0, 16:] = 30.0  # half of the skull is missing
-    found = inside_skull(hu, given.mask, rim=0)
+    found = inside_skull(hu, mask, rim=0)
     assert found[0, 0, 15, 15]
     assert not (found[0] & (hu[0] > 120)).any()
     assert 0.97 < found[0].sum() / (math.pi * 11**2) < 1.03  # a circle of pixels
     assert not found[1].any()
-    assert inside_skull(hu, given.mask, rim=1)[0].sum() < found[0].sum()
+    assert inside_skull(hu, mask, rim=1)[0].sum() < found[0].sum()
 
 
 def test_the_median_is_that_of_scipy():
@@ -136,11 +136,11 @@ def test_the_search_finds_the_styles_of_an_image_and_each_image_alone_as_in_a_ba
     start = plain.whitened(x * 1.4)
 
     def last(rows: slice) -> torch.Tensor:
-        return list(style_steps(linear, seen[rows], plain, start[rows], steps=150, highest=0.05))[-1][1]
+        return list(style_steps(linear, seen[rows], plain, start[rows], steps=60, highest=0.1))[-1][1]
 
     both = last(slice(None))
     before = unlikeness(seen, linear(plain.styles(start), torch.zeros_like))
-    assert (unlikeness(seen, both) < 0.2 * before).all()
+    assert (unlikeness(seen, both) < 0.3 * before).all()
     torch.testing.assert_close(torch.cat([last(slice(0, 1)), last(slice(1, 2))]), both, atol=1e-4, rtol=0)
 
 
@@ -154,7 +154,7 @@ def test_noise_maps_go_to_the_target_and_not_to_the_image():
 
 
 def test_each_stage_moves_its_own_parts_alone():
-    model, (hu, given) = built(gan_steps="1", encoder_steps="14", known="2"), head(2)
+    model, (hu, mask) = built(gan_steps="1", encoder_steps="14", known="2"), head(2)
     x = model.windows.image(hu)
     moved = []
     for step in range(15):
@@ -164,7 +164,7 @@ def test_each_stage_moves_its_own_parts_alone():
             for parameter in model.trainable(turn):
                 parameter.requires_grad_(True)
                 parameter.grad = None
-            model.loss(x, given, turn=turn, rng=torch_stream(step, turn))["total"].backward()
+            model.loss(x, Given(mask=mask), turn=turn, rng=torch_stream(step, turn))["total"].backward()
             if any(p.grad is not None and p.grad.abs().sum() > 0 for p in model.trainable(turn)):
                 row.add(turn)
         model.after_step()
@@ -178,10 +178,10 @@ def test_each_stage_moves_its_own_parts_alone():
 
 
 def test_healing_changes_nothing_outside_the_skull_and_marks_nothing_there():
-    model, (hu, given) = built().eval().requires_grad_(False), head(3)
+    model, (hu, mask) = built().eval().requires_grad_(False), head(3)
     x = model.windows.image(hu)
-    found = [model.heal(x, given, rng=torch_stream(seed)) for seed in (0, 1)]
-    brain = inside_skull(hu, given.mask, rim=model.search.rim)
+    found = [model.heal(x, Given(mask=mask), rng=torch_stream(seed)) for seed in (0, 1)]
+    brain = inside_skull(hu, mask, rim=model.search.rim)
     assert brain.any()
     torch.testing.assert_close(found[0].healthy[~brain], x[~brain], atol=1e-5, rtol=0)
     assert found[0].map[~brain].max() == 0
