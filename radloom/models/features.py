@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol, final, runtime_checkable
+from typing import final
 
 import torch
 from jaxtyping import Float
@@ -45,22 +45,6 @@ def as_trained(x: Tensor) -> Tensor:
 def from_zero_to_one(x: Tensor) -> Tensor:
     """The image from 0 to 1, as the public code of Rosnati et al. (2023) shows it: not what its network learned."""
     return (x + 1) / 2
-
-
-@runtime_checkable
-class Featured(Protocol):
-    """What the study of labels asks of a model."""
-
-    method: str
-    readings: Mapping[str, Reading]
-
-    def features(self, x: Tensor, given: Given, step: int, *, rng: torch.Generator) -> list[Tensor]:
-        """The features of x (b, c, *s) noised to this step, by level, the coarsest first."""
-        ...
-
-    def logits(self, x: Tensor, given: Given) -> Tensor:
-        """The network's own answer (b, 1, *s), for one that is trained to segment from scratch."""
-        ...
 
 
 @final
@@ -111,6 +95,12 @@ class FeatureDiffusion(Model):
         with torch.no_grad():
             return self._network().features(*self._scaled(a * seen + s * n, a, s), given)
 
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """How many voxels along an axis each level's position stands for, the coarsest first."""
+        network = self._network()
+        return tuple(network.patch * 2**depth for depth in reversed(range(network.levels)))
+
     def logits(self, x: Float[Tensor, "b c *s"], given: Given) -> Float[Tensor, "b 1 *s"]:
         """The first channel that the U-Net answers to x without noise: a U-Net of segmentation, once it is trained so.
 
@@ -121,7 +111,7 @@ class FeatureDiffusion(Model):
         return self._network()(*self._scaled(x, path.alpha(t).to(x), path.sigma(t).to(x)), given)[:, :1].float()
 
     def _scaled(self, x: Tensor, a: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
-        """x and noise as `Diffusion` hands them to its network."""
+        """Image and noise as `Diffusion` hands them to its network."""
         scale = 1 / (s**2 + (a * self.prior.spread) ** 2).sqrt()
         return scale * x, ((s / a).log() / 4).expand(len(x))
 
