@@ -126,7 +126,7 @@ def _segmented(few: Slices, test: Slices, settings: Mapping[str, Any], seed: int
     """The segmenter of the other studies: another U-Net, Dice and cross-entropy, brightness varied."""
     if not few.truth.any():
         return np.zeros_like(test.truth)
-    how = SegmenterSettings((16, 32, 64, 64, 64), settings["segmenter_steps"], 8, max(few.x.shape[2:]))
+    how = SegmenterSettings(settings["segmenter"], settings["segmenter_steps"], 8, max(few.x.shape[2:]))
     labels = [truth[..., None].astype(np.int64) for truth in few.truth]  # each slice a volume of its own
     model = train_segmenter([x[None] for x in few.x], labels, classes=2, settings=how, seed=seed)
     with torch.no_grad():

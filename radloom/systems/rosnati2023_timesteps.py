@@ -40,13 +40,15 @@ _PAPER = {"channels": (64, 128, 256, 512), "blocks": 2, "stem": 1, "attention": 
           "spread": 0.5, **_READ}  # fmt: skip # spread is ours
 _SCHEDULE = {"learning_rate": 1e-3, "betas": (0.9, 0.99), "warmup": 0.02, "decay_from": 0.5, "ema": 0.995}  # ours
 _TINY_STUDY = {"budgets": (1, 3), "orders": 1, "draws": 1, "head_steps": 10, "head_pixels": 64, "head_rate": 2e-3,
-               "scratch_steps": 3, "scratch_batch": 2, "scratch_rate": 1e-3, "segmenter_steps": 3}  # fmt: skip # ours
-_CPU_STUDY = {"budgets": (1, 3, 6, 12), "orders": 1, "draws": 2, "head_steps": 250, "head_pixels": 384,
-              "head_rate": 2e-3, "scratch_steps": 160, "scratch_batch": 4, "scratch_rate": 3e-3,
-              "segmenter_steps": 150}  # fmt: skip # ours but for the budgets
+               "scratch_steps": 3, "scratch_batch": 2, "scratch_rate": 1e-3, "segmenter_steps": 3,
+               "segmenter": (8, 8, 8, 8, 8)}  # fmt: skip # ours
+_CPU_STUDY = {"budgets": (1, 3, 6), "orders": 1, "draws": 2, "head_steps": 200, "head_pixels": 384,
+              "head_rate": 2e-3, "scratch_steps": 120, "scratch_batch": 4, "scratch_rate": 3e-3,
+              "segmenter_steps": 200, "segmenter": (8, 16, 32, 32, 32)}  # fmt: skip # ours but for the budgets
 _PAPER_STUDY = {"budgets": (1, 3, 6, 12, 24, 49, 98), "orders": 1, "draws": 8, "head_steps": 500_000,
                 "head_pixels": 16_384, "head_rate": 1e-4, "scratch_steps": 500_000, "scratch_batch": 16,
-                "scratch_rate": 1e-4, "segmenter_steps": 20_000}  # fmt: skip # draws, pixels and segmenter are ours
+                "scratch_rate": 1e-4, "segmenter_steps": 20_000,
+                "segmenter": (32, 64, 128, 256, 256)}  # fmt: skip # draws, pixels and segmenter are ours
 
 SYSTEM = System(
     name="rosnati2023_timesteps",
