@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import torch
@@ -126,12 +126,30 @@ class DiffusionUNet(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c *s"], noise: Float[Tensor, " b"], given: Given) -> Float[Tensor, "b k *s"]:
         """The answer; noise is ln(sigma / alpha) / 4."""
-        shape, multiple = x.shape[2:], self.patch * 2 ** (self.levels - 1)
+        shape, e = x.shape[2:], self._heard(x, noise, given)
+        past = torch.einsum("bkc,bc...->bk...", self.past(e).view(len(x), -1, x.shape[1]), x)
+        h = x
+        for level in self._decoded(x, e, given):
+            h = level
+        return past + layers.cropped_to(layers.channels_to_patches(self.run(self.head, h), self.patch), shape)
+
+    def features(self, x: Float[Tensor, "b c *s"], noise: Float[Tensor, " b"], given: Given) -> list[Tensor]:
+        """What the way up holds at each level (b, channels, *t), the lowest first: behind its blocks and attention.
+
+        A level of 1/k of the resolution holds position i of x at i // k.
+        """
+        return list(self._decoded(x, self._heard(x, noise, given), given))
+
+    def _heard(self, x: Tensor, noise: Tensor, given: Given) -> Tensor:
+        """The vector of noise level and condition that every block hears (b, hidden)."""
         e = self.embed(sinusoids(2 * noise, self.hidden).to(x))
         for vector in self.vectors:
             e = e + vector(given, len(x))
-        e = F.silu(e)
-        past = torch.einsum("bkc,bc...->bk...", self.past(e).view(len(x), -1, x.shape[1]), x)
+        return F.silu(e)
+
+    def _decoded(self, x: Tensor, e: Tensor, given: Given) -> Iterator[Tensor]:
+        """The levels of the way up, from the lowest to the one that the head reads."""
+        multiple = self.patch * 2 ** (self.levels - 1)
         spades = self._spade_levels(given, x, multiple)
         x = torch.cat([x, *(one.draw(given, x) for one in self.maps)], dim=1)
         h = self.stem(layers.patches_to_channels(layers.padded_to_multiple(x, multiple), self.patch))
@@ -142,9 +160,10 @@ class DiffusionUNet(nn.Module):
                 aside.append(h)
                 h = self.run(self.down[depth], h)
         h = self.attention(h)
+        yield h
         for depth in reversed(range(self.levels - 1)):
             h = self._level(self.decoder[depth], aside[depth] + self.run(self.up[depth], h), e, spades[depth])
-        return past + layers.cropped_to(layers.channels_to_patches(self.run(self.head, h), self.patch), shape)
+            yield h
 
     def _level(self, blocks: nn.Module, h: Tensor, e: Tensor, maps: Tensor | None) -> Tensor:
         assert isinstance(blocks, nn.ModuleList)

@@ -23,6 +23,7 @@ from radloom.models.diffusion_gan import Diffused
 from radloom.models.discrete import Levels, LogisticMixture, Softmax
 from radloom.models.energy import EnergyModel, Langevin
 from radloom.models.ensemble import Averaged, Ensemble
+from radloom.models.features import FeatureDiffusion, as_trained, joined
 from radloom.models.feedback import Feedback
 from radloom.models.flow import DenoisingFlow, Flow
 from radloom.models.gan import PairedGAN
@@ -107,6 +108,10 @@ DIFFUSIONS: dict[str, tuple[paths.Path, predictions.Prediction, times.Times, Sam
     "rectified flow": (paths.rectified_flow(), predictions.velocity, times.logit_normal(), solvers.flow_midpoint),
     "image prediction": (paths.cosine(), predictions.image, times.uniform, solvers.unipc(2)),
 }  # fmt: skip
+
+
+def features(dims: int) -> FeatureDiffusion:
+    return FeatureDiffusion(diffusion(dims, "DDPM"), {"one": joined((1,))}, method="one", chain=2, see=as_trained)
 
 
 def adversarial_diffusion(dims: int) -> AdversarialDiffusion:
@@ -264,6 +269,7 @@ MODELS: dict[str, Callable[[int], Model]] = {
     "bridge": bridge,
     "consistency": lambda dims: Consistency(denoiser(dims), Ladder(100), dropout=Dropout(("image",))),
     "wavelet": wavelet,
+    "features": features,
     "VAE": vae,
     "VQ-VAE": vqvae,
     "VQ-VAE, prior": codes_with_a_prior,
@@ -300,7 +306,7 @@ ONE_ANSWER = {
     "RevGAN", "registration GAN",
 }  # fmt: skip
 # these draw 0 outside the region
-CUT_OFF = {*DIFFUSIONS, *ONE_ANSWER, "SynDiff", "planes", "zero-shot"} - {"IREM", "constant"}
+CUT_OFF = {*DIFFUSIONS, *ONE_ANSWER, "SynDiff", "features", "planes", "zero-shot"} - {"IREM", "constant"}
 CONTESTED = {
     "StyleGAN",
     "StyleGAN2, ADA",
