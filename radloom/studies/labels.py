@@ -21,6 +21,7 @@ from radloom.runfolder import RunFolder
 from radloom.sampling import loaded_model
 from radloom.studies.anomaly_slices import Slices, read_slices
 from radloom.studies.by_patient import figure_path, told
+from radloom.studies.disease import Disease
 from radloom.studies.labels_arms import Answers, answers, shown
 from radloom.studies.labels_findings import ELSEWHERE, HOME, findings
 from radloom.studies.labels_picture import curves, rows_of_masks
@@ -81,8 +82,9 @@ def run(recipe: Recipe, folder: RunFolder, cohort: Cohort) -> dict[str, Any]:
     settings = recipe.system.sizes[recipe.size, recipe.dims].study
     model = loaded_model(recipe, folder)
     assert isinstance(model, FeatureDiffusion), "a system with this study builds a model with features"
-    train, val = (read_slices(task, cohort, _cases(cohort, split, site), mask) for split in ("train", "val"))
-    test = read_slices(task, cohort, cohort.where("test").ids, mask)
+    disease = Disease(mask)
+    train, val = (read_slices(task, cohort, _cases(cohort, split, site), disease) for split in ("train", "val"))
+    test = read_slices(task, cohort, cohort.where("test").ids, disease)
     learned = shown(model, train, draws=settings["draws"], seed=seed)
     watched, tested = (shown(model, part, draws=1, seed=seed) for part in (val, test))
     where = _where(cohort, test, site)

@@ -106,7 +106,8 @@ def test_home_is_where_most_training_patients_are() -> None:
 def slices(truth: np.ndarray, x: np.ndarray | None = None, cases: tuple[str, ...] | None = None) -> Slices:
     names = cases or tuple(f"c{i}" for i in range(len(truth)))
     x = np.zeros((len(truth), 1, *truth.shape[1:]), np.float32) if x is None else x
-    return Slices(x, np.ones_like(truth), truth, names, np.arange(len(truth)), tuple(f"of {n}" for n in names))
+    return Slices(x, np.ones_like(truth), truth, names, np.arange(len(truth)), tuple(f"of {n}" for n in names),
+                  truth.any(axis=(1, 2)))  # fmt: skip
 
 
 def test_rows_hold_dice_precision_and_recall_over_all_slices_of_a_case() -> None:
