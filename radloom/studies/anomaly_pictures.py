@@ -78,7 +78,8 @@ def rows_of_slices(
         row[-1].imshow(_upright(slices.x[number, -1]), cmap="gray", vmin=-1, vmax=1)
         if threshold is None:
             row[-1].text(0.04, 0.04, "ill" if slices.ill[number] else "healthy", color="#ff9d2e", fontsize=9,
-                         bbox={"facecolor": "black", "edgecolor": "none", "pad": 2}, transform=row[-1].transAxes)  # fmt: skip
+                         bbox={"facecolor": "black", "edgecolor": "none", "pad": 2},
+                         transform=row[-1].transAxes)  # fmt: skip
             continue
         marked = (maps[number] > threshold) & slices.region[number]
         for mask, colour in ((marked, "#ff9d2e"), (slices.truth[number], "#38a3ff")):
