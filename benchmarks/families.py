@@ -133,7 +133,7 @@ def _jobs(tasks: list[str], options: argparse.Namespace, work: Path) -> dict[str
 
 
 def _draws_from_noise(system: System) -> bool:
-    return isinstance(system.task, Synthesis) and system.family != "anomaly"  # what heals is judged by its study
+    return isinstance(system.task, Synthesis) and system.study is None  # what has a study is judged by it
 
 
 def _cohort(name: str, work: Path, options: argparse.Namespace) -> Path:

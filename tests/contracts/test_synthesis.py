@@ -30,11 +30,11 @@ from radloom.training.loop import Trainer
 from radloom.training.plan import plan
 from radloom.training.train import train
 
-# those that find disease, in slices alone, are tested in test_disease.py
+# those with a study of their own, of slices alone, are tested in test_disease.py and in their study's journey
 NAMES = [
     name
     for name in systems.names()
-    if isinstance(systems.load(name).task, Synthesis) and systems.load(name).family != "anomaly"
+    if isinstance(systems.load(name).task, Synthesis) and systems.load(name).study is None
 ]
 
 
