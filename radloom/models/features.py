@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import final
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 from radloom.errors import RadloomError
 from radloom.given import Given
 from radloom.models.diffusion import Diffusion
-from radloom.models.model import Batch, Model
+from radloom.models.prior import OnPrior
 from radloom.networks.diffusion_unet import DiffusionUNet
 
 Reading = tuple[tuple[int, ...], ...]  # noise steps by group: one head reads those of a group joined
@@ -48,7 +48,7 @@ def from_zero_to_one(x: Tensor) -> Tensor:
 
 
 @final
-class FeatureDiffusion(Model):
+class FeatureDiffusion(OnPrior):
     """p(x) by `prior`, whose U-Net is read for features at steps of a chain of `chain` equal steps.
 
     readings: by name of the method, which steps a head reads joined and whose answers are averaged. method: the one
@@ -58,25 +58,13 @@ class FeatureDiffusion(Model):
     def __init__(
         self, prior: Diffusion, readings: Mapping[str, Reading], *, method: str, chain: int, see: See
     ) -> None:  # fmt: skip
-        super().__init__()
+        super().__init__(prior)
         if method not in readings:
             raise RadloomError(f"--set method={method} is unknown", expected=" or ".join(readings))
         steps = [step for reading in readings.values() for group in reading for step in group]
         if not steps or not 0 <= min(steps) <= max(steps) < chain:
             raise RadloomError(f"noise steps {steps}", expected=f"steps from 0 to {chain - 1}")
-        self.prior, self.readings, self.method, self.chain, self.see = prior, dict(readings), method, chain, see
-
-    def loss(self, x: Tensor, given: Given, *, turn: str = "all", rng: torch.Generator) -> dict[str, Tensor]:
-        """The prior's."""
-        return self.prior.loss(x, given, turn=turn, rng=rng)
-
-    def sample(self, given: Given, shape: tuple[int, ...], *, rng: torch.Generator) -> Tensor:
-        """An image of the prior."""
-        return self.prior.sample(given, shape, rng=rng)
-
-    def begin(self, batches: Callable[[], Iterable[Batch]]) -> None:
-        """The prior's."""
-        self.prior.begin(batches)
+        self.readings, self.method, self.chain, self.see = dict(readings), method, chain, see
 
     def features(
         self, x: Float[Tensor, "b c *s"], given: Given, step: int, *, rng: torch.Generator

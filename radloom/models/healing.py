@@ -10,7 +10,8 @@ from torch import Tensor
 
 from radloom.given import Given
 from radloom.models.diffusion import Diffusion
-from radloom.models.model import Batch, Model
+from radloom.models.model import Batch
+from radloom.models.prior import OnPrior
 from radloom.networks.neighbours import Neighbours
 from radloom.random import torch_stream
 from radloom.samplers.denoiser import streams
@@ -29,24 +30,12 @@ class Heals(Protocol):
 
 
 @final
-class Healing(Model):
+class Healing(OnPrior):
     """p(x) of healthy images by `prior`, and `how` an image is made healthy with it."""
 
     def __init__(self, prior: Diffusion, how: Heal) -> None:
-        super().__init__()
-        self.prior, self.how = prior, how
-
-    def loss(self, x: Tensor, given: Given, *, turn: str = "all", rng: torch.Generator) -> dict[str, Tensor]:
-        """The prior's."""
-        return self.prior.loss(x, given, turn=turn, rng=rng)
-
-    def sample(self, given: Given, shape: tuple[int, ...], *, rng: torch.Generator) -> Tensor:
-        """A healthy image of the prior."""
-        return self.prior.sample(given, shape, rng=rng)
-
-    def begin(self, batches: Callable[[], Iterable[Batch]]) -> None:
-        """The prior's."""
-        self.prior.begin(batches)
+        super().__init__(prior)
+        self.how = how
 
     def heal(self, x: Tensor, given: Given, *, rng: torch.Generator) -> Healed:
         """The image as `how` makes it healthy; a batch takes the noise that its items take one after the other."""
@@ -55,7 +44,7 @@ class Healing(Model):
 
 
 @final
-class CoScored(Model):
+class CoScored(OnPrior):
     """Healthy voxels of like contrast say where to heal, a diffusion prior how it would look; the map is of both.
 
     memory: of voxels of healthy images, filled before training. What lies further from them than `limit` of its units,
@@ -68,21 +57,13 @@ class CoScored(Model):
     def __init__(
         self, prior: Diffusion, memory: Neighbours, sigmas: Tensor, *, limit: float, repeats: int, trust: float
     ) -> None:  # fmt: skip
-        super().__init__()
-        self.prior, self.memory, self.sigmas = prior, memory, sigmas
+        super().__init__(prior)
+        self.memory, self.sigmas = memory, sigmas
         self.limit, self.repeats, self.trust = limit, repeats, trust
-
-    def loss(self, x: Tensor, given: Given, *, turn: str = "all", rng: torch.Generator) -> dict[str, Tensor]:
-        """The prior's."""
-        return self.prior.loss(x, given, turn=turn, rng=rng)
-
-    def sample(self, given: Given, shape: tuple[int, ...], *, rng: torch.Generator) -> Tensor:
-        """A healthy image of the prior."""
-        return self.prior.sample(given, shape, rng=rng)
 
     def begin(self, batches: Callable[[], Iterable[Batch]]) -> None:
         """The prior's, and the memory's."""
-        self.prior.begin(batches)
+        super().begin(batches)
         self.memory.fit(((batch.x, batch.region) for batch in batches()), torch_stream(0, "co-scored"))
 
     def heal(self, x: Tensor, given: Given, *, rng: torch.Generator) -> Healed:
