@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from radloom.data.boxes import Box, as_text, painted
 from radloom.phantom.acquisition import scan
 from radloom.phantom.anatomy import Anatomy, Atlas, head_grid, new_subject
 from radloom.phantom.brain import as_images
@@ -24,7 +25,6 @@ SWELLING_MM = 6.0  # larger ones are surrounded by oedema
 SHIFTED = 0.05  # share of boxes that lie beside their lesion
 
 # Half-open voxel ranges x0, y0, z0, x1, y1, z1.
-Box = tuple[int, int, int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -53,15 +53,18 @@ def subject(atlas: Atlas, index: int, *, seed: int, shape: tuple[int, int, int],
     ill, numbered = grow(spread, anatomy, rng=stream("disease"))
     scanner = SCANNERS[stream("site").integers(len(SCANNERS))]
     boxes = rough_boxes(numbered, rng=stream("boxes"))
-    masks = {"mask.brain": anatomy.brain, "mask.metastasis": numbered, "mask.box": painted(boxes, grid.shape)}
+    masks = {
+        "mask.brain": anatomy.brain,
+        "mask.metastasis": numbered,
+        "mask.box": painted(list(boxes.values()), grid.shape),
+    }
     images = as_images(scan(anatomy, ill, scanner, contrasts, stream=stream), masks, grid)
     labels = {
         "label.metastases": int(numbered.max()),
         "label.largest_mm": round(max((one.diameter for one in spread), default=0.0), 1),
     }
-    text = " ".join(f"{number}:{','.join(map(str, box))}" for number, box in boxes.items())
     name = f"sub-{index:04d}"
-    return Case(name, name, images, labels, {"text.boxes": text}, site=scanner.site, vendor=scanner.vendor)
+    return Case(name, name, images, labels, {"text.boxes": as_text(boxes)}, site=scanner.site, vendor=scanner.vendor)
 
 
 def draw(anatomy: Anatomy, *, rng: np.random.Generator) -> list[Metastasis]:
@@ -131,16 +134,6 @@ def rough_boxes(numbered: np.ndarray, *, rng: np.random.Generator) -> dict[int, 
         x1, y1, z1 = (int(one) for one in np.minimum(np.rint(high), numbered.shape))
         found[number] = (x0, y0, z0, max(x1, x0 + 1), max(y1, y0 + 1), max(z1, z0 + 1))
     return found
-
-
-def painted(boxes: dict[int, Box], shape: tuple[int, int, int]) -> np.ndarray:
-    """uint8: the boxes filled with their numbers, smaller ones over larger ones."""
-    out = np.zeros(shape, np.uint8)
-    volume = {number: (b[3] - b[0]) * (b[4] - b[1]) * (b[5] - b[2]) for number, b in boxes.items()}
-    for number in sorted(boxes, key=lambda one: -volume[one]):
-        x0, y0, z0, x1, y1, z1 = boxes[number]
-        out[x0:x1, y0:y1, z0:z1] = number
-    return out
 
 
 def _ball(one: Metastasis, share: float, grid: Grid, *, rng: np.random.Generator) -> np.ndarray:

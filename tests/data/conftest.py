@@ -1,5 +1,9 @@
-"""Small files as public data sets have them: volumes, pictures, DICOM series and texts."""
+"""Small files as public data sets have them: volumes, pictures, DICOM series and texts.
 
+Puts this folder on the path, so that the tests of layouts find what they share (`layout_cases`).
+"""
+
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +13,8 @@ import pydicom
 import pytest
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 

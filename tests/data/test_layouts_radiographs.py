@@ -2,28 +2,11 @@
 
 import numpy as np
 import pytest
+from layout_cases import labels, made
 
-from radloom.data import layouts
 from radloom.data.build import build
-from radloom.data.layout import matching
 from radloom.data.layouts.jsrt import read_film, read_mask
 from radloom.errors import RadloomError
-
-LAYOUTS = {name: layouts.load(name) for name in layouts.names()}
-
-
-def made(folder, name, **options):
-    """The cohort of a folder that only this layout's marks fit."""
-    assert matching(folder, LAYOUTS) == [name]
-    cohort = build([folder], folder.parent / f"{folder.name}_cohort", **options)
-    assert set(cohort.about["built_from"].values()) == {name}
-    return cohort
-
-
-def labels(cohort, case):
-    one = cohort.case(case, [])
-    return {**one.labels, **one.text}
-
 
 CHEXPERT = "Path,Sex,Age,Frontal/Lateral,AP/PA,No Finding,Cardiomegaly,Pleural Effusion\n"
 
