@@ -10,7 +10,6 @@ their tasks are left out, and the page says so.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import sys
@@ -19,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from families_page import explanation, page, seen
+from families_page import as_json, explanation, page, seen
 from families_picture import write_overview
 from families_round import Job
 from finished_rows import finished
@@ -171,7 +170,7 @@ def _row(name: str, job: Job, work: Path) -> None:
 def _write(out: Path, about: dict[str, Any], rows: dict[str, Any], work: Path, docs: Path | None) -> None:
     """families.json, families.md, the sheets of synthetic images, and the page of the documentation."""
     slim = {name: {key: value for key, value in row.items() if key != "job"} for name, row in rows.items()}
-    write_text(out / "families.json", json.dumps({"about": about, "rows": slim}, indent=1, ensure_ascii=False) + "\n")
+    write_text(out / "families.json", as_json(about, slim))
     sheets, lines = {}, {task: {} for task in about["tasks"]}
     (out / "families").mkdir(parents=True, exist_ok=True)
     for name, row in rows.items():

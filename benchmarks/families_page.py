@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,18 @@ _COLUMNS = (
     ("nearest training", "nearest_training_ratio", _TEXTURE), ("copies %", "copies", "correlation"),
     ("CPU-s/image ↓", "cpu_seconds_per_image", ""),
 )  # fmt: skip
+
+
+def as_json(about: Mapping[str, Any], rows: Rows) -> str:
+    """results/families.json: the measures that the pages show, each on a line."""
+    metrics = {metric for _, metric, _ in _COLUMNS}
+    told = []
+    for name, row in rows.items():
+        measures = [one for one in row.get("measures", []) if one["metric"] in metrics]
+        lines = ",\n".join(f"  {json.dumps(one, ensure_ascii=False)}" for one in measures)
+        head = json.dumps({key: value for key, value in row.items() if key != "measures"}, ensure_ascii=False)
+        told.append(f' {json.dumps(name)}: {head[:-1]}, "measures": [\n{lines}]}}')
+    return f'{{"about": {json.dumps(about, ensure_ascii=False)},\n"rows": {{\n{",".join(told)}}}}}\n'
 
 
 def page(about: Mapping[str, Any], rows: Rows, sheets: Mapping[str, str]) -> str:
