@@ -16,7 +16,7 @@ from radloom import studies
 from radloom.data.cohort import Cohort, table_path
 from radloom.data.provenance import refuse_other_source
 from radloom.errors import RadloomError
-from radloom.files import write_text
+from radloom.files import read_json, write_text
 from radloom.runfolder import RunFolder
 from radloom.synthesis import Synthesis
 from radloom.system import Recipe
@@ -213,7 +213,13 @@ def study(
         raise RadloomError(f"study {name} looks at the run's own cohort alone", expected="no --elsewhere")
     table = table_path(elsewhere).resolve()
     other = Cohort.read(table)
-    return found.elsewhere(recipe, folder, cohort, other, folder.path / "elsewhere" / table.parent.name)
+    _refuse_own_names(folder.record(), other.ids, table)
+    place = folder.path / "elsewhere" / table.parent.name
+    before = read_json(place / "study.json").get("cohort") if (place / "study.json").is_file() else None
+    if before not in (None, str(table)):
+        raise RadloomError(f"{place} holds the findings on {before}", expected="another folder name for another cohort",
+                           do=f"rename the folder of {table}, or delete {place}")  # fmt: skip
+    return found.elsewhere(recipe, folder, cohort, other, table=table, place=place)
 
 
 def write_next(folder: RunFolder, recipe: Recipe) -> None:

@@ -65,7 +65,7 @@ class Condition:
         >>> Condition("label.idh", ("mutant", "wild type")).code("wild type")
         1.0
         """
-        text = str(int(value)) if isinstance(value, int | float) and float(value).is_integer() else str(value)
+        text = label_text(value)
         if self.classes:
             if text not in self.classes:
                 raise RadloomError(f'{self.column} "{text}" is no class of the training cases',
@@ -96,7 +96,7 @@ class Condition:
 def label_text(value: Any) -> str:
     """A label as a person writes it: "1" for 1 and 1.0, "normal" for itself.
 
-    >>> label_text(1.0), label_text(0.5), label_text("normal")
-    ('1', '0.5', 'normal')
+    >>> label_text(1.0), label_text(1234567), label_text(0.5), label_text("normal")
+    ('1', '1234567', '0.5', 'normal')
     """
-    return f"{value:g}" if isinstance(value, float | int | np.integer | np.floating) else str(value)
+    return str(int(value)) if isinstance(value, int | float) and float(value).is_integer() else str(value)

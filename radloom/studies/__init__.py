@@ -39,9 +39,9 @@ class Travels(Protocol):
     """A study that also looks at another cohort: another site, another disease."""
 
     def elsewhere(
-        self, recipe: Recipe, folder: RunFolder, cohort: Cohort, other: Cohort, place: Path
+        self, recipe: Recipe, folder: RunFolder, cohort: Cohort, other: Cohort, *, table: Path, place: Path
     ) -> dict[str, Any]:  # fmt: skip
-        """The findings on all cases of `other`, also written to PLACE/study.json; nothing is chosen there."""
+        """The findings on all cases of `other`, whose file is `table`; PLACE/study.json has them and names it."""
         ...
 
 

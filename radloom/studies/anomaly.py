@@ -7,7 +7,6 @@ triage` takes it), pictures, and for each test case the pseudo-healthy images an
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,12 +56,15 @@ def needs(recipe: Recipe, cohort: Cohort) -> str | None:
 def run(recipe: Recipe, folder: RunFolder, cohort: Cohort) -> dict[str, Any]:
     """The model's map and the baselines' on the test cases; thresholds come from the validation cases."""
     started = time.perf_counter()
-    study = _looked_at(recipe, folder, cohort, cohort, cohort.where("test").ids, folder.path)
+    mine = Tested(cohort, tuple(cohort.where("test").ids), folder.path, str(folder.record()["cohort"]))
+    study = _looked_at(recipe, folder, cohort, mine)
     folder.add_stage("study", time.perf_counter() - started)
     return study
 
 
-def elsewhere(recipe: Recipe, folder: RunFolder, cohort: Cohort, other: Cohort, place: Path) -> dict[str, Any]:
+def elsewhere(
+    recipe: Recipe, folder: RunFolder, cohort: Cohort, other: Cohort, *, table: Path, place: Path
+) -> dict[str, Any]:  # fmt: skip
     """The same on every case of another cohort; model, baselines and thresholds are those of the run's own cohort.
 
     Writes PLACE/study.json and PLACE/study/. Raises RadloomError when a case lacks images or does not say what is ill.
@@ -73,16 +75,24 @@ def elsewhere(recipe: Recipe, folder: RunFolder, cohort: Cohort, other: Cohort, 
         raise RadloomError(
             f"{other.root}: not every case has {disease.column}", expected=f"a reference, such as {', '.join(MASKS)}"
         )
-    return _looked_at(recipe, folder, cohort, other, other.ids, place)
+    return _looked_at(recipe, folder, cohort, Tested(other, tuple(other.ids), place, str(table)))
 
 
-def _looked_at(
-    recipe: Recipe, folder: RunFolder, cohort: Cohort, other: Cohort, cases: Sequence[str], place: Path
-) -> dict[str, Any]:
+@dataclass(frozen=True, eq=False)
+class Tested:
+    """What is looked at: these cases of a cohort whose file is `table`; place: where the findings go."""
+
+    cohort: Cohort
+    cases: tuple[str, ...]
+    place: Path
+    table: str
+
+
+def _looked_at(recipe: Recipe, folder: RunFolder, cohort: Cohort, tested: Tested) -> dict[str, Any]:
     task, disease, seed = synthesis(recipe), disease_of(recipe, cohort), int(folder.record()["seed"])
     train, val = (read_slices(task, cohort, cohort.where(split).ids, disease) for split in ("train", "val"))
-    reference = disease_of(recipe, other)
-    test = read_slices(task, other, cases, reference)
+    reference, place = disease_of(recipe, tested.cohort), tested.place
+    test = read_slices(task, tested.cohort, tested.cases, reference)
     model = loaded_model(recipe, folder)
     on_val, healed = healed_slices(model, val, seed), healed_slices(model, test, seed)
     settings = recipe.system.sizes[recipe.size, recipe.dims].study
@@ -101,9 +111,9 @@ def _looked_at(
         found = [_arm(name, a, b, val, test, seconds) for name, (a, b, seconds) in maps.items()]
         study = _told_of_voxels(found, val, test, place, rng)
         threshold, rows = found[0].threshold, shown(test, found[0])
-    study["reference"] = reference.column
+    study |= {"reference": reference.column, "cohort": tested.table}
     _write_scores(place, val, on_val.map, test, healed.map)
-    write_volumes(place / "study", folder, task, other, test, healed.healthy, healed.map)
+    write_volumes(place / "study", folder, task, tested.cohort, tested.table, test, healed.healthy, healed.map)
     rows_of_slices(place / "study" / "slices.png", test, healed.healthy, healed.map, threshold, rows, task.target)
     write_json(place / "study.json", study)
     return study

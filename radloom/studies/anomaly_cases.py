@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -47,11 +48,13 @@ def classifier_arm(train: Slices, val: Slices, test: Slices, steps: int, seed: i
     settings = ClassifierSettings(steps=steps, batch=8, width=8, learning_rate=3e-3)
     reader = train_classifier([x[..., None] for x in train.x], train.ill.astype(int).tolist(), settings=settings,
                               seed=seed)  # fmt: skip
-    found = []
-    for part in (val, test):
+
+    def read(part: Slices) -> Float[np.ndarray, " n"]:
         scores = np.array([reader.read(x[..., None]) for x in part.x])
-        found.append(np.array(list(case_scores(scores, part.case).values())))
-    return CaseArm(WITH_LABELS, "log odds", found[0], found[1], 0.0)
+        return np.array(list(case_scores(scores, part.case).values()))
+
+    on_val, clock = read(val), time.process_time()
+    return CaseArm(WITH_LABELS, "log odds", on_val, read(test), (time.process_time() - clock) / len(test.x))
 
 
 def case_tables(arms: Sequence[CaseArm], val: Cases, test: Cases, rng: np.random.Generator) -> dict[str, Any]:

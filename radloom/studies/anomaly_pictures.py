@@ -22,12 +22,13 @@ _ROWS = 6
 
 
 def write_volumes(
-    place: Path, folder: RunFolder, task: Synthesis, cohort: Cohort, slices: Slices,
+    place: Path, folder: RunFolder, task: Synthesis, cohort: Cohort, table: str, slices: Slices,
     healthy: Float[np.ndarray, "n c h w"], maps: Float[np.ndarray, "n h w"],
 ) -> None:  # fmt: skip
     """For each case CASE.healthy.image.NAME.nii.gz in the case's own intensities and CASE.map.nii.gz, with sidecars.
 
-    Slices that the study did not look at are the input's, with a map of 0.
+    table: the cohort's file, which every image names as its source. Slices that the study did not look at are the
+    input's, with a map of 0.
     """
     names, record = np.asarray(slices.case), folder.record()
     for case in dict.fromkeys(slices.case):
@@ -48,7 +49,7 @@ def write_volumes(
             write_json(stem.with_name(stem.name + ".json"), {
                 "synthetic": True, "system": record["system"], "run": folder.path.resolve().name, "case": case,
                 "patient": prepared.patient, "what": name, "split_hash": record["split_hash"],
-                "weights_sha256": record["weights_sha256"], "source": record["cohort"], "seed": record["seed"],
+                "weights_sha256": record["weights_sha256"], "source": table, "seed": record["seed"],
             })  # fmt: skip
 
 

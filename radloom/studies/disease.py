@@ -52,8 +52,8 @@ def disease_of(recipe: Recipe, cohort: Cohort) -> Disease:
             if ill or column in cohort.image_columns:
                 return Disease(column, ill=ill)
         for one in task.condition:
-            if not one.of_slices:
+            if not one.of_slices and "healthy" in recipe.settings:  # a system that is told which class is no disease
                 return Disease(one.column, healthy=recipe.settings["healthy"])
-            if one.column in cohort.image_columns:
+            if one.of_slices and one.column in cohort.image_columns:
                 return Disease(one.column)
     return Disease(next((column for column in MASKS if column in cohort.image_columns), MASKS[0]))

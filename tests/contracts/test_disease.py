@@ -109,6 +109,14 @@ def test_every_system_of_the_study_builds_a_model_that_heals(name):
     assert disease_of(recipe, Cohort(pd.DataFrame(columns=["case"]), Path())) == Disease(MASK)
 
 
+def test_a_label_that_conditions_a_model_says_who_is_ill_only_where_a_class_is_named_healthy(cohort):
+    guided = load("wolleb2022_ddim").resolve("tiny", 2, {"condition": "label.idh", "healthy": "1"})
+    assert disease_of(guided, cohort) == Disease("label.idh", healthy="1")
+    assert disease_of(guided, cohort).has(cohort, cohort.ids[0]) == (cohort.table["label.idh"].iloc[0] != 1)
+    other = load("bercea2024_thor").resolve("tiny", 2, {"condition": "label.idh", "without": ""})
+    assert disease_of(other, cohort) == Disease(MASK)
+
+
 def test_a_cohort_without_masks_or_validation_cases_is_told_what_is_missing(cohort):
     recipe = load("bercea2024_thor").resolve("tiny", 2, {})
     assert needs(recipe, cohort) is None

@@ -46,6 +46,17 @@ def test_voxels_are_judged_at_home_and_on_another_disease_elsewhere(cohort: Path
     assert home["pixels"][0]["threshold"] == found["pixels"][0]["threshold"]  # chosen at home
     cases = set(pd.read_csv(folder.path / "elsewhere" / "ms" / "study" / "cases.csv")["case"])
     assert cases <= set(Cohort.read(other).ids)
+    place = folder.path / "elsewhere" / "ms"
+    sidecar = read_json(next(iter(sorted((place / "study").glob("*.map.json")))))
+    assert sidecar["source"] == str(other / "cohort.csv")
+    assert read_json(place / "study.json")["cohort"] == str(other / "cohort.csv")
+    with pytest.raises(RadloomError, match="names of the run's own cases"):
+        pipeline.study(folder, recipe, folder.cohort(), "anomaly", elsewhere=cohort)
+    again = tmp_path / "again" / "ms"
+    again.parent.mkdir()
+    other.rename(again)
+    with pytest.raises(RadloomError, match="holds the findings on"):
+        pipeline.study(folder, recipe, folder.cohort(), "anomaly", elsewhere=again)
 
 
 def test_a_cohort_without_a_reference_is_refused(cohort: Path, tmp_path: Path) -> None:
@@ -53,6 +64,7 @@ def test_a_cohort_without_a_reference_is_refused(cohort: Path, tmp_path: Path) -
     table = pd.read_csv(cohort / "cohort.csv", dtype=str, keep_default_na=False)
     for key in ("image.t1", "image.flair"):
         table[key] = [str(cohort / path) for path in table[key]]
+    table["case"] = "other-" + table["case"]
     (tmp_path / "none").mkdir()
     table.drop(columns=[c for c in table if c.startswith("mask.")]).to_csv(tmp_path / "none/cohort.csv", index=False)
     with pytest.raises(RadloomError, match=r"not every case has mask\.tumour"):
