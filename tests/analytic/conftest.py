@@ -1,4 +1,4 @@
-"""Puts this folder on the path, so that tests find what they share (`shifts`)."""
+"""Puts this folder on the path, so that tests find what they share (`shifts`, `gaussian_data`)."""
 
 import sys
 from pathlib import Path
